@@ -1,0 +1,79 @@
+//! Every ceiling of the program, by name and with its reason.
+//!
+//! A limit that an operator may set has its default here; the others are fixed. Sizes are in bytes
+//! unless the name says otherwise.
+
+/// Deepest nesting of a JSON or YAML text. Beyond it parsers disagree, and recursion would be an attack.
+pub const NESTING_MAX: usize = 128;
+
+/// Largest decoded body, by default. Room for long contexts with images, small beside a container's memory.
+pub const BODY_MAX: usize = 32 << 20;
+
+/// Sum of the decoded bodies in flight, by default.
+pub const BODY_TOTAL_MAX: usize = 256 << 20;
+
+/// Largest ratio of decoded to coded bytes before a body counts as a bomb. Real JSON stays under 50.
+pub const DECODE_RATIO_MAX: usize = 200;
+
+/// Decoded bytes that may come before the ratio is looked at: short bodies compress absurdly well.
+pub const DECODE_RATIO_FLOOR: usize = 1 << 20;
+
+/// Text held back per channel of a stream, by default.
+pub const STREAM_HOLD_MAX: usize = 64 << 10;
+
+/// One tool call in a stream, by default.
+pub const TOOL_CALL_MAX: usize = 1 << 20;
+
+/// One SSE event. Ten times the largest seen in recorded traffic that carries no media.
+pub const SSE_EVENT_MAX: usize = 8 << 20;
+
+/// Channels (choice and field) and tool calls of one stream.
+pub const STREAM_CHANNELS_MAX: usize = 256;
+
+/// Exchanges at once, by default.
+pub const PARALLEL_MAX: usize = 1024;
+
+/// A pact, pack, config or trust file as text.
+pub const DOCUMENT_MAX: usize = 4 << 20;
+
+/// Nodes of one such document.
+pub const DOCUMENT_NODES_MAX: usize = 400_000;
+
+/// Mistakes told of one document; the rest is counted.
+pub const DIAGNOSTICS_MAX: usize = 100;
+
+/// A compiled image.
+pub const IMAGE_MAX: usize = 64 << 20;
+
+/// Predicates of one program: the width of the `checked` bitmap in a record.
+pub const PREDICATES_MAX: usize = 4096;
+
+/// One pattern's regular expression, as text.
+pub const PATTERN_MAX: usize = 4096;
+
+/// Memory of one compiled regular expression.
+pub const PATTERN_COMPILED_MAX: usize = 1 << 20;
+
+/// Hits kept for one text; the rest is counted. More than this is no longer a finding but a flood.
+pub const HITS_MAX: usize = 4096;
+
+/// Sessions remembered at once, by default.
+pub const SESSIONS_MAX: usize = 16_384;
+
+/// One evidence record (the tlog-tiles limit is 65,535).
+pub const RECORD_MAX: usize = 16 << 10;
+
+/// A `pact.load` record, which lists every predicate (C2SP tlog-tiles: 16-bit length).
+pub const RECORD_HARD_MAX: usize = 65_535;
+
+/// Entries of an array in a record; the rest is counted in `<key>_more`.
+pub const RECORD_ARRAY_MAX: usize = 32;
+
+/// Free text in a record.
+pub const RECORD_TEXT_MAX: usize = 256;
+
+/// Records that wait for the log's thread.
+pub const LOG_QUEUE_RECORDS_MAX: usize = 8192;
+
+/// Bytes that wait for the log's thread.
+pub const LOG_QUEUE_BYTES_MAX: usize = 16 << 20;

@@ -1,0 +1,9 @@
+//! The ground: words, limits, time, mistakes and documents. Knows nothing of what stands above.
+
+pub mod clock;
+pub mod diagnostic;
+pub mod document;
+pub mod limits;
+pub mod names;
+pub mod telemetry;
+pub mod verdict;

@@ -1,0 +1,1 @@
+//! Judgement: same inputs, same answer, on any machine.

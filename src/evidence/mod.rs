@@ -1,0 +1,1 @@
+//! The signed log: a record acknowledged is on disk.

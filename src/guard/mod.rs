@@ -1,0 +1,1 @@
+//! The tower layer: every exchange ends in exactly one record.

@@ -1,0 +1,3 @@
+//! The `servanda` command: starts the command line and turns its outcome into an exit code.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The pact as types and text: an invalid one has no type.

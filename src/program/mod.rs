@@ -1,0 +1,1 @@
+//! The compiled pact: an unverified image has no reader.

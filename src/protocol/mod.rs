@@ -1,0 +1,1 @@
+//! Wire formats: never loses a byte it does not understand.

@@ -1,0 +1,1 @@
+//! The sidecar: a failed reload changes nothing.

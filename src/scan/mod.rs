@@ -1,0 +1,1 @@
+//! Text matching: knows no rules, only patterns.

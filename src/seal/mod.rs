@@ -1,0 +1,1 @@
+//! Canonical bytes, keys and identities: nothing is signed but canonical bytes.

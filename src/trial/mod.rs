@@ -1,0 +1,1 @@
+//! Cases and offline judging, by public doors only.
