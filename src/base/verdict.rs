@@ -21,6 +21,12 @@ words! {
     }
 }
 
+impl Default for Act {
+    fn default() -> Self {
+        Self::Allow
+    }
+}
+
 impl Act {
     /// The harsher of the two.
     #[must_use]

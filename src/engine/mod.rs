@@ -1,1 +1,15 @@
 //! Judgement: same inputs, same answer, on any machine.
+//!
+//! The engine takes a pinned [`Program`](crate::program::Program), what is known of the exchange and the
+//! session, one [`Event`](event::Event) and the [`Facts`](facts::Facts); it gives a
+//! [`Judgement`](judge::Judgement). It promises no clock, no lock, no I/O and, where nothing is found, no
+//! allocation beyond the reused [`Scratch`](judge::Scratch). It will not read wire formats, hold bytes
+//! or write records; the guard does.
+
+pub mod event;
+pub mod exchange;
+pub mod facts;
+pub mod judge;
+pub mod placing;
+pub mod session;
+pub mod stream;
