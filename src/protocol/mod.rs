@@ -1,1 +1,38 @@
-//! Wire formats: never loses a byte it does not understand.
+//! Wire protocols: bytes in, texts with their places out, and the way back.
+//!
+//! The path of a body: [`encoding`] undoes its coding, [`charset`] makes it UTF-8, [`claim`] has chosen
+//! an [`Adapter`] from the head, which reads it into a [`Message`]; edits of its texts are put into
+//! the original bytes with [`patch`]. A stream goes through [`sse::Framer`] event by event, a
+//! [`StreamReader`] tells what each says, and [`sse::Event::rewrite`] changes one. A refusal is put
+//! in the asker's own shape by the adapter.
+//!
+//! Invariant of the folder: no byte is lost that was not understood. What is forwarded unchanged is
+//! the original, and what no adapter understands is given as text or named as unread.
+
+pub mod adapter;
+pub mod charset;
+#[cfg(feature = "guard")]
+pub mod encoding;
+pub mod error;
+pub mod generic;
+pub mod json;
+pub mod leaves;
+pub mod message;
+pub mod sniff;
+pub mod sse;
+pub mod text;
+
+pub use adapter::{Adapter, Answer, CallKey, Channel, Head, Piece, Refusal, StreamReader, Why};
+pub use error::{Code, ReadError};
+pub use leaves::leaves;
+pub use message::{Call, CallKind, Finish, Message, Part, RequestNotes, Role, Unread, Usage};
+pub use sniff::{Shape, sniff};
+pub use text::{Edit, Text, patch};
+
+/// The adapters in the order in which they are asked. The last one claims everything.
+static ADAPTERS: &[&dyn Adapter] = &[];
+
+/// The adapter for a request with this head.
+pub fn claim(head: &Head<'_>) -> &'static dyn Adapter {
+    ADAPTERS.iter().copied().find(|adapter| adapter.claims(head)).unwrap_or(&generic::Generic)
+}
