@@ -1,1 +1,10 @@
-//! The commands: prints; the library does not.
+//! The `servanda` command: one file a command, each over the public doors of the floors below.
+//!
+//! The command line prints; the library does not. Results go to standard output, remarks to standard
+//! error, and nothing that comes from outside can act on the terminal.
+
+pub mod args;
+mod input;
+mod keygen;
+mod render;
+mod shell;

@@ -1,0 +1,86 @@
+//! The command line as types, and who answers which command.
+//!
+//! Exit codes: 0 fine, 1 the thing that was looked at does not hold, 2 wrong use or unreadable input.
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use super::keygen::Keygen;
+use super::render::{Answer, Outcome, Paint, Screen, safe_lines};
+use super::shell::{Completions, Man};
+
+/// A runtime guardrail for AI agents: signed pacts, enforced in the traffic, proven by evidence.
+#[derive(Debug, Parser)]
+#[command(name = "servanda", version, arg_required_else_help = true, propagate_version = true)]
+#[command(
+    after_help = "Example:\n  servanda demo --exit\n\nExit codes: 0 fine, 1 what was looked at does not hold, 2 wrong use or unreadable input."
+)]
+struct Args {
+    /// Print results as JSON.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a signing key.
+    Keygen(Keygen),
+    /// Print completions for a shell.
+    Completions(Completions),
+    /// Print the manual page, or write one a command.
+    Man(Man),
+}
+
+impl Command {
+    fn run(&self, screen: &mut Screen) -> Answer {
+        match self {
+            Self::Keygen(command) => command.run(screen),
+            Self::Completions(command) => command.run(screen, Args::command()),
+            Self::Man(command) => command.run(screen, Args::command()),
+        }
+    }
+}
+
+/// Reads the command line of the process and answers it.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    let mut screen = Screen::standard(args.json);
+    let answer = args.command.run(&mut screen).and_then(|outcome| screen.flush().map(|()| outcome));
+    match answer {
+        Ok(Outcome::Fine) => ExitCode::SUCCESS,
+        Ok(Outcome::Failed) => ExitCode::from(1),
+        Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(error) => {
+            let word = screen.paint(Paint::Bad, "error:");
+            screen.note(format_args!("{word} {}", safe_lines(&error.to_string())));
+            ExitCode::from(2)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_one_example() {
+        fn walk(command: &clap::Command, path: &str) {
+            let path = format!("{path} {}", command.get_name());
+            if command.has_subcommands() {
+                command.get_subcommands().filter(|c| c.get_name() != "help").for_each(|c| walk(c, &path));
+            } else {
+                let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+                assert!(help.contains("Example:\n  ") && help.contains(path.trim()), "{path} shows no example");
+            }
+        }
+        walk(&Args::command(), "");
+    }
+}
