@@ -4,4 +4,5 @@ pub mod args;
 pub mod condition;
 pub mod decimal;
 pub mod model;
+pub mod pack;
 pub mod term;
