@@ -1,0 +1,102 @@
+//! The load of the bench: connections that ask again as soon as they have their answer.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::upstream;
+
+/// What is asked, as bytes made once.
+#[derive(Clone)]
+pub(crate) struct Request {
+    bytes: Arc<[u8]>,
+    streamed: bool,
+}
+
+impl Request {
+    /// A whole exchange with a body of about `size` bytes each way.
+    pub(crate) fn plain(size: usize) -> Self {
+        Self::new(size, false)
+    }
+
+    /// A short question with a streamed answer.
+    pub(crate) fn stream() -> Self {
+        Self::new(400, true)
+    }
+
+    fn new(size: usize, streamed: bool) -> Self {
+        let switch = if streamed { r#""stream":true,"# } else { "" };
+        let body = format!(
+            r#"{{"model":"m",{switch}"messages":[{{"role":"system","content":"You are a helpful agent."}},{{"role":"user","content":"{}"}}]}}"#,
+            upstream::prose(size.saturating_sub(130))
+        );
+        let head = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\nauthorization: Bearer k\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        Self { bytes: [head, body].concat().into_bytes().into(), streamed }
+    }
+}
+
+/// What the load saw.
+#[derive(Default)]
+pub(crate) struct Result {
+    pub(crate) done: u64,
+    pub(crate) failed: u64,
+    pub(crate) took: Duration,
+    pub(crate) first_us: Vec<f64>,
+}
+
+/// Asks over `connections` connections for `span`.
+pub(crate) fn run(address: &str, request: &Request, connections: usize, span: Duration) -> Result {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let start = Instant::now();
+        let mut all = Result::default();
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..connections {
+            tasks.spawn(connection(address.to_owned(), request.clone(), start + span));
+        }
+        for one in tasks.join_all().await {
+            all.done += one.done;
+            all.failed += one.failed;
+            all.first_us.extend(one.first_us);
+        }
+        all.took = start.elapsed();
+        all
+    })
+}
+
+async fn connection(address: String, request: Request, until: Instant) -> Result {
+    let mut out = Result::default();
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    socket.set_nodelay(true).unwrap();
+    let mut buffer = Vec::with_capacity(64 << 10);
+    while Instant::now() < until {
+        let start = Instant::now();
+        socket.write_all(&request.bytes).await.unwrap();
+        let mut first = None;
+        let total = loop {
+            if request.streamed && first.is_none() && memchr::memmem::find(&buffer, b"some").is_some() {
+                first = Some(start.elapsed());
+            }
+            if let Some((_, total)) = upstream::message(&buffer) {
+                break total;
+            }
+            if socket.read_buf(&mut buffer).await.unwrap() == 0 {
+                out.failed += 1;
+                return out;
+            }
+        };
+        if buffer.starts_with(b"HTTP/1.1 200") {
+            out.done += 1;
+        } else {
+            out.failed += 1;
+        }
+        out.first_us.extend(first.map(|f| f.as_secs_f64() * 1e6));
+        buffer.drain(..total);
+    }
+    out
+}
