@@ -42,6 +42,21 @@ pub const DOCUMENT_NODES_MAX: usize = 400_000;
 /// Mistakes told of one document; the rest is counted.
 pub const DIAGNOSTICS_MAX: usize = 100;
 
+/// One condition as text. The longest a person can still read.
+pub const CONDITION_MAX: usize = 4096;
+
+/// Parts of one condition: bounds its cost, and the stack that walking its tree needs.
+pub const CONDITION_NODES_MAX: usize = 256;
+
+/// Nesting of brackets and signs in one condition.
+pub const CONDITION_DEPTH_MAX: usize = 32;
+
+/// Nesting of one schema for tool arguments.
+pub const SCHEMA_DEPTH_MAX: usize = 16;
+
+/// Breaches told of one call's arguments; one is enough to judge it.
+pub const SCHEMA_BREACHES_MAX: usize = 16;
+
 /// A compiled image.
 pub const IMAGE_MAX: usize = 64 << 20;
 

@@ -5,4 +5,5 @@ pub mod condition;
 pub mod decimal;
 pub mod model;
 pub mod pack;
+mod place;
 pub mod term;

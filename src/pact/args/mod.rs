@@ -6,6 +6,13 @@
 //! (the string `"900"` breaches `maximum: 500`), arguments are an object, keys are unique, and numbers
 //! compare exactly as decimals.
 
+mod compile;
+mod json;
 mod schema;
+#[cfg(test)]
+mod tests;
+mod validate;
 
+pub use compile::compile;
 pub use schema::{Constant, Kind, Pattern, Schema};
+pub use validate::{Breach, Keyword};

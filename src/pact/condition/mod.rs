@@ -5,5 +5,11 @@
 //! three-valued, see [`expr`].
 
 pub mod expr;
+mod lex;
+mod parse;
+#[cfg(test)]
+mod tests;
+mod typing;
 
 pub use expr::{ArithOp, CompareOp, Expr, ExprKind, Field, Literal, Quantifier, Type};
+pub use typing::{Scope, WEEKDAYS, parse};
