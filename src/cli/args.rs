@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use super::keygen::Keygen;
+use super::packs::PacksCommand;
 use super::render::{Answer, Outcome, Paint, Screen, safe_lines};
+use super::scan::Scan;
 use super::shell::{Completions, Man};
 
 /// A runtime guardrail for AI agents: signed pacts, enforced in the traffic, proven by evidence.
@@ -28,6 +30,10 @@ struct Args {
 enum Command {
     /// Make a signing key.
     Keygen(Keygen),
+    /// Find personal data, secrets, injections and topics in text, offline.
+    Scan(Scan),
+    /// List, show and test the detector packs.
+    Packs(PacksCommand),
     /// Print completions for a shell.
     Completions(Completions),
     /// Print the manual page, or write one a command.
@@ -38,6 +44,8 @@ impl Command {
     fn run(&self, screen: &mut Screen) -> Answer {
         match self {
             Self::Keygen(command) => command.run(screen),
+            Self::Scan(command) => command.run(screen),
+            Self::Packs(command) => command.run(screen),
             Self::Completions(command) => command.run(screen, Args::command()),
             Self::Man(command) => command.run(screen, Args::command()),
         }

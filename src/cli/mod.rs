@@ -6,5 +6,8 @@
 pub mod args;
 mod input;
 mod keygen;
+mod packs;
 mod render;
+mod scan;
 mod shell;
+mod source;

@@ -6,7 +6,7 @@
 //! quietly. Nothing here decides anything.
 
 use std::borrow::Cow;
-use std::fmt::{Display, Write as _};
+use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write};
 use std::time::Duration;
 
@@ -280,8 +280,8 @@ impl Table {
                 if c + 1 == columns {
                     line.push_str(cell);
                 } else {
-                    // Writing to a String cannot fail.
-                    drop(write!(line, "{cell:<width$}  "));
+                    line.push_str(cell);
+                    line.extend(std::iter::repeat_n(' ', (width + 2).saturating_sub(cell.chars().count())));
                 }
             }
             let line = line.trim_end();
