@@ -92,3 +92,39 @@ pub const LOG_QUEUE_RECORDS_MAX: usize = 8192;
 
 /// Bytes that wait for the log's thread.
 pub const LOG_QUEUE_BYTES_MAX: usize = 16 << 20;
+
+/// Client connections at once, by default. Each idle one costs a few KiB.
+pub const CONNECTIONS_MAX: usize = 4096;
+
+/// The head of one HTTP message. Long bearer tokens and cookies fit; a flood of fields does not.
+pub const HEAD_MAX: usize = 64 << 10;
+
+/// Fields of one HTTP head.
+pub const HEAD_FIELDS_MAX: usize = 100;
+
+/// Streams at once on one HTTP/2 connection.
+pub const H2_STREAMS_MAX: u32 = 256;
+
+/// Seconds a client may take to send a head, counted from the moment the connection waits for one.
+pub const HEAD_READ_SECONDS_MAX: u64 = 60;
+
+/// Idle upstream connections kept for one authority.
+pub const UPSTREAM_IDLE_MAX: usize = 256;
+
+/// Seconds until a connection to the upstream must stand, by default.
+pub const CONNECT_SECONDS: u64 = 5;
+
+/// Seconds without a byte until an upstream counts as hung, by default. Reasoning models think for minutes.
+pub const IDLE_SECONDS: u64 = 300;
+
+/// Seconds that streams get to end after a request to stop, by default. Below the 30 s of Kubernetes.
+pub const DRAIN_SECONDS: u64 = 25;
+
+/// Listeners, pacts and routes of one config, each.
+pub const CONFIG_ENTRIES_MAX: usize = 64;
+
+/// Seconds that local evidence is kept, by default: a week.
+pub const EVIDENCE_KEEP_SECONDS: u64 = 7 * 86_400;
+
+/// Bytes of local evidence kept, by default.
+pub const EVIDENCE_KEEP_BYTES: u64 = 10 << 30;
