@@ -1,10 +1,27 @@
 //! Text matching: knows no rules, only patterns.
+//!
+//! A [`Scanner`] finds all patterns of a program in one pass over a text; a [`StreamScanner`] finds the
+//! same in a text that arrives in chunks. Per pattern the leftmost match counts, of those at one place the
+//! longest, and a match that its second opinion refuses is no match: the search goes on at the next byte.
+//!
+//! The pass looks at each byte once, in a table of where anything can begin; what can
+//! begin is tried there with an automaton of its own, which dies at the first byte that fits no longer.
+//! Steps read in vain have a budget, so that no text takes more than linear time; a text on which a pattern
+//! ran out of it says so. It stays the reference for faster ones.
 
+mod check;
+mod filter;
 pub mod host;
 pub mod pattern;
+mod phrase;
+mod regex;
 mod set;
 pub mod span;
 mod stream;
+mod walk;
 
 pub use set::{ScanError, Scanner, Scratch};
 pub use stream::StreamScanner;
+
+#[cfg(test)]
+mod tests;

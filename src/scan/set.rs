@@ -1,14 +1,23 @@
 //! The scanner: all patterns of a program over a text.
 
-use super::pattern::{Pattern, Topic};
+use super::filter::Filter;
+use super::pattern::{Kind, Pattern, Topic};
+use super::phrase::{self, Owner, Tree};
+use super::regex::{Machine, View};
 use super::span::Hit;
+use super::walk::State;
+use super::{check, regex::RegexFault};
+
+/// Longest literal that can close a long form.
+const CLOSE_MAX: usize = 64;
 
 /// Why a set of patterns cannot be built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScanError {
     /// The detector at fault.
     pub detector: String,
-    /// Stable code: `regex_syntax`, `regex_too_large`, `regex_unbounded`, `regex_empty`, `phrase_empty`, …
+    /// Stable code: `regex_syntax`, `regex_too_long`, `regex_too_large`, `regex_unbounded`,
+    /// `regex_empty`, `bytes_max`, `phrase_empty`, `close`, `too_many`.
     pub code: &'static str,
     /// What is wrong, in one sentence.
     pub message: String,
@@ -24,21 +33,50 @@ impl std::fmt::Display for ScanError {
 
 impl std::error::Error for ScanError {}
 
+fn error(detector: &str, fault: RegexFault) -> ScanError {
+    ScanError { detector: detector.to_owned(), code: fault.code, message: fault.message, help: fault.help.map(str::to_owned) }
+}
+
 /// All patterns of a program: immutable, shared by `Arc`.
 #[derive(Debug)]
 pub struct Scanner {
     pub(super) patterns: Vec<Pattern>,
     pub(super) topics: Vec<Topic>,
+    /// By pattern; none for phrases.
+    machines: Vec<Option<Machine>>,
+    /// The patterns that are looked for from a rare byte.
+    pub(super) guarded: Vec<u32>,
+    pub(super) filter: Filter,
+    pub(super) tree: Tree,
+    /// By running number of a topic's phrase: its topic and weight.
+    pub(super) weights: Vec<(u32, u32)>,
+    holds: Vec<usize>,
 }
 
 /// Room for one scan at a time, kept between scans: a scan of clean text with a used one allocates nothing.
 #[derive(Debug, Default)]
-pub struct Scratch {}
+pub struct Scratch {
+    state: State,
+    pub(super) buffer: Vec<Hit>,
+}
 
 impl Scratch {
     /// Room for scans with this scanner. A scratch of another scanner works too; it grows.
-    pub fn new(_scanner: &Scanner) -> Self {
-        Self::default()
+    pub fn new(scanner: &Scanner) -> Self {
+        let mut scratch = Self::default();
+        scratch.state.reset(scanner);
+        scratch
+    }
+
+    /// Whether in the last whole scan a pattern ran out of its budget of vain steps, so that the text
+    /// counts as not fully inspected.
+    pub fn starved(&self) -> bool {
+        self.state.starved
+    }
+
+    /// Bytes that candidates cost in the last whole scan beyond the pass itself.
+    pub fn steps(&self) -> u64 {
+        self.state.steps
     }
 }
 
@@ -48,22 +86,95 @@ impl Scanner {
     /// # Errors
     /// The first pattern that cannot be built, and why.
     pub fn new(patterns: Vec<Pattern>, topics: Vec<Topic>) -> Result<Self, ScanError> {
-        Ok(Self { patterns, topics })
+        let mut machines = Vec::with_capacity(patterns.len());
+        let mut phrases = Vec::new();
+        let mut holds = Vec::with_capacity(patterns.len());
+        for (index, pattern) in patterns.iter().enumerate() {
+            let fail =
+                |code, message: &str| error(&pattern.detector, RegexFault { code, message: message.to_owned(), help: None });
+            if index > usize::from(u16::MAX) / 2 {
+                return Err(fail("too_many", "there are too many patterns"));
+            }
+            match &pattern.kind {
+                Kind::Regex(text) | Kind::Long { open: text, .. } => {
+                    let machine = Machine::new(text, pattern.bytes_max).map_err(|fault| error(&pattern.detector, fault))?;
+                    let ahead = pattern.verify.map_or(0, check::look_ahead).max(1);
+                    holds.push(machine.bytes_max + ahead);
+                    machines.push(Some(machine));
+                    if let Kind::Long { close, .. } = &pattern.kind
+                        && !(1..=CLOSE_MAX).contains(&close.len())
+                    {
+                        return Err(fail("close", "its close is empty or longer than 64 bytes"));
+                    }
+                }
+                Kind::Phrases(list) => {
+                    let mut longest = 0;
+                    for text in list {
+                        let words = phrase::words(text);
+                        if words.is_empty() {
+                            return Err(fail("phrase_empty", &format!("phrase `{text}` has no word")));
+                        }
+                        longest = longest.max(phrase::bytes_max(&words));
+                        phrases.push((words, Owner::Pattern(index as u32)));
+                    }
+                    holds.push(longest + phrase::AHEAD);
+                    machines.push(None);
+                }
+            }
+        }
+        let mut weights = Vec::new();
+        for (index, topic) in topics.iter().enumerate() {
+            for (text, weight) in &topic.phrases {
+                let words = phrase::words(text);
+                if words.is_empty() {
+                    let message = format!("phrase `{text}` has no word");
+                    return Err(error(&topic.label, RegexFault { code: "phrase_empty", message, help: None }));
+                }
+                phrases.push((words, Owner::Topic(weights.len() as u32)));
+                weights.push((index as u32, *weight));
+            }
+        }
+        let tree = Tree::new(&phrases);
+        let filter = Filter::new(&mut machines, &tree);
+        let is_guarded =
+            |index: &u32| machines.get(*index as usize).is_some_and(|m| m.as_ref().is_some_and(|m| m.guard.is_some()));
+        let guarded = (0..patterns.len() as u32).filter(is_guarded).collect();
+        Ok(Self { patterns, topics, machines, guarded, filter, tree, weights, holds })
     }
 
     /// Checks one pattern as [`Scanner::new`] would, without building a scanner.
+    ///
+    /// # Errors
+    /// Why it cannot be built.
     pub fn check(pattern: &Pattern) -> Result<(), ScanError> {
         Self::new(vec![pattern.clone()], Vec::new()).map(|_| ())
     }
 
     /// Adds the hits of `text` to `hits`, sorted, at most [`crate::base::limits::HITS_MAX`]. Gives how many more there were.
-    pub fn scan(&self, _text: &str, _scratch: &mut Scratch, _hits: &mut Vec<Hit>) -> u64 {
-        0
+    pub fn scan(&self, text: &str, scratch: &mut Scratch, hits: &mut Vec<Hit>) -> u64 {
+        let state = &mut scratch.state;
+        state.reset(self);
+        state.advance(self, View { bytes: text.as_bytes(), base: 0, last: true }, hits);
+        state.more
     }
 
-    /// The topics over their thresholds, with their sums.
-    pub fn topics(&self, _text: &str, _scratch: &mut Scratch) -> Vec<(u32, u32)> {
-        Vec::new()
+    /// The topics over their thresholds, with their sums, of the text scanned last with this scratch.
+    pub fn topics_of(&self, scratch: &Scratch) -> Vec<(u32, u32)> {
+        scratch.state.topics(self)
+    }
+
+    /// The topics over their thresholds, with their sums. To have the hits as well, scan and then ask
+    /// [`Scanner::topics_of`].
+    pub fn topics(&self, text: &str, scratch: &mut Scratch) -> Vec<(u32, u32)> {
+        let mut hits = std::mem::take(&mut scratch.buffer);
+        hits.clear();
+        self.scan(text, scratch, &mut hits);
+        scratch.buffer = hits;
+        self.topics_of(scratch)
+    }
+
+    pub(super) fn machine(&self, pattern: u32) -> Option<&Machine> {
+        self.machines.get(pattern as usize).and_then(Option::as_ref)
     }
 
     /// A pattern by the index a hit carries.
@@ -82,12 +193,12 @@ impl Scanner {
     }
 
     /// Most bytes that a pattern can hold back in a stream: longest match and look-ahead.
-    pub fn hold_back(&self, _pattern: u32) -> usize {
-        0
+    pub fn hold_back(&self, pattern: u32) -> usize {
+        self.holds.get(pattern as usize).copied().unwrap_or_default()
     }
 
-    /// The largest of all hold-backs.
+    /// The largest of all hold-backs. Topics hold nothing back.
     pub fn hold_back_max(&self) -> usize {
-        0
+        self.holds.iter().copied().max().unwrap_or_default()
     }
 }

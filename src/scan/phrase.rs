@@ -1,0 +1,264 @@
+//! Many phrases as one tree of bytes.
+//!
+//! A phrase matches whole words only, ASCII case ignored; between its words stands any run of at most
+//! [`GAP_MAX`] bytes of white space and punctuation. ASCII letters and digits and all other characters
+//! but Unicode's general punctuation belong to words.
+
+use std::collections::HashMap;
+
+use super::regex::View;
+
+/// Most bytes between two words of a phrase.
+pub(super) const GAP_MAX: usize = 8;
+
+/// Bytes beyond a phrase that decide whether its last word ends: the longest gap character.
+pub(super) const AHEAD: usize = 3;
+
+/// The byte that stands for a gap in the tree.
+const GAP: u8 = b' ';
+
+/// What a phrase belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// A pattern.
+    Pattern(u32),
+    /// A weighted phrase of a topic, by its running number.
+    Topic(u32),
+}
+
+/// The tree.
+#[derive(Debug)]
+pub(super) struct Tree {
+    /// Per node: first edge, and first owner; one more at the end.
+    nodes: Vec<(u32, u32)>,
+    edges: Vec<(u8, u32)>,
+    owners: Vec<Owner>,
+    /// Hashes of the first four folded bytes of phrases.
+    heads: Box<[u64; 256]>,
+    first: [bool; 256],
+}
+
+/// What became of an attempt at one start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Walk {
+    /// Decided; what was found has been given.
+    Done,
+    /// More text is needed.
+    Open,
+}
+
+/// The length of the gap character at `at` of `bytes`, 0 if there is none.
+pub(super) fn gap_at(bytes: &[u8], at: usize) -> usize {
+    match bytes.get(at) {
+        Some(b) if b.is_ascii() => usize::from(!b.is_ascii_alphanumeric()),
+        Some(0xC2) => usize::from(bytes.get(at + 1) == Some(&0xA0)) * 2,
+        Some(0xE2) => usize::from(bytes.get(at + 1) == Some(&0x80)) * 3,
+        _ => 0,
+    }
+}
+
+/// Whether a gap, or nothing, stands before `at`.
+pub(super) fn gap_before(view: View<'_>, at: usize) -> bool {
+    let Some(before) = view.before(at) else { return true };
+    if before.is_ascii() {
+        return !before.is_ascii_alphanumeric();
+    }
+    let index = at - view.base;
+    [2, 3].into_iter().any(|len| index >= len && gap_at(view.bytes, index - len) == len)
+}
+
+/// The words of a phrase, folded.
+pub(super) fn words(phrase: &str) -> Vec<Vec<u8>> {
+    let bytes = phrase.as_bytes();
+    let mut words = vec![Vec::new()];
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let gap = gap_at(bytes, at);
+        if gap > 0 {
+            words.push(Vec::new());
+            at += gap;
+        } else {
+            if let Some(word) = words.last_mut() {
+                word.push(byte.to_ascii_lowercase());
+            }
+            at += 1;
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// The most bytes a phrase can cover.
+pub(super) fn bytes_max(words: &[Vec<u8>]) -> usize {
+    words.iter().map(Vec::len).sum::<usize>() + words.len().saturating_sub(1) * GAP_MAX
+}
+
+#[derive(Default)]
+struct Draft {
+    edges: Vec<(u8, usize)>,
+    owners: Vec<Owner>,
+}
+
+impl Tree {
+    /// Builds the tree.
+    pub(super) fn new(phrases: &[(Vec<Vec<u8>>, Owner)]) -> Self {
+        let mut drafts = vec![Draft::default()];
+        let mut known: HashMap<(usize, u8), usize> = HashMap::new();
+        let mut heads = Box::new([0u64; 256]);
+        let mut first = [false; 256];
+        for (words, owner) in phrases {
+            let mut at = 0;
+            for byte in words.join(&GAP) {
+                let fresh = drafts.len();
+                let next = *known.entry((at, byte)).or_insert(fresh);
+                if next == fresh {
+                    drafts.push(Draft::default());
+                    if let Some(draft) = drafts.get_mut(at) {
+                        draft.edges.push((byte, fresh));
+                    }
+                }
+                at = next;
+            }
+            if let Some(draft) = drafts.get_mut(at)
+                && !draft.owners.contains(owner)
+            {
+                draft.owners.push(*owner);
+            }
+            if let Some(word) = words.first() {
+                let hash = hash(head(word, 0));
+                if let Some(bits) = heads.get_mut(hash >> 6) {
+                    *bits |= 1 << (hash & 63);
+                }
+                if let Some(slot) = word.first().and_then(|b| first.get_mut(usize::from(*b))) {
+                    *slot = true;
+                }
+            }
+        }
+        let mut tree = Self { nodes: Vec::with_capacity(drafts.len() + 1), edges: Vec::new(), owners: Vec::new(), heads, first };
+        for mut draft in drafts {
+            tree.nodes.push((tree.edges.len() as u32, tree.owners.len() as u32));
+            draft.edges.sort_unstable();
+            tree.edges.extend(draft.edges.into_iter().map(|(byte, node)| (byte, node as u32)));
+            tree.owners.extend(draft.owners);
+        }
+        tree.nodes.push((tree.edges.len() as u32, tree.owners.len() as u32));
+        tree
+    }
+
+    /// Whether a phrase can begin with this byte.
+    pub(super) fn can_begin(&self, byte: u8) -> bool {
+        self.first.get(usize::from(byte.to_ascii_lowercase())).copied().unwrap_or(false)
+    }
+
+    /// Calls `each` with every pair of bytes that a phrase can begin with.
+    pub(super) fn pairs(&self, mut each: impl FnMut(u8, u8)) {
+        let upper = |byte: u8| byte.to_ascii_uppercase();
+        for &(one, node) in self.edges(0) {
+            for &(two, _) in self.edges(node) {
+                for first in [one, upper(one)] {
+                    if two == GAP {
+                        (0..=u8::MAX).filter(|b| !b.is_ascii_alphanumeric()).for_each(|gap| each(first, gap));
+                    } else {
+                        each(first, two);
+                        each(first, upper(two));
+                    }
+                }
+            }
+            // A word of one letter that is a phrase of its own.
+            if !self.owners(node).is_empty() {
+                for first in [one, upper(one)] {
+                    (0..=u8::MAX).filter(|b| !b.is_ascii_alphanumeric()).for_each(|gap| each(first, gap));
+                }
+            }
+        }
+    }
+
+    /// Whether the bytes at `at` look like the head of a phrase. Never wrongly no.
+    pub(super) fn may_begin(&self, bytes: &[u8], at: usize) -> bool {
+        let hash = hash(head(bytes, at));
+        self.heads.get(hash >> 6).is_some_and(|bits| bits >> (hash & 63) & 1 == 1)
+    }
+
+    fn edges(&self, node: u32) -> &[(u8, u32)] {
+        let from = self.nodes.get(node as usize).map_or(0, |n| n.0 as usize);
+        let to = self.nodes.get(node as usize + 1).map_or(0, |n| n.0 as usize);
+        self.edges.get(from..to).unwrap_or_default()
+    }
+
+    fn owners(&self, node: u32) -> &[Owner] {
+        let from = self.nodes.get(node as usize).map_or(0, |n| n.1 as usize);
+        let to = self.nodes.get(node as usize + 1).map_or(0, |n| n.1 as usize);
+        self.owners.get(from..to).unwrap_or_default()
+    }
+
+    fn step(&self, node: u32, byte: u8) -> Option<u32> {
+        let edges = self.edges(node);
+        if edges.len() > 8 {
+            return edges.binary_search_by_key(&byte, |e| e.0).ok().and_then(|at| edges.get(at)).map(|e| e.1);
+        }
+        edges.iter().find(|e| e.0 == byte).map(|e| e.1)
+    }
+
+    /// Follows the text from `start`, where a word begins, and gives every phrase found there with its
+    /// end, shorter ones first. Nothing is given by an open walk. Counts its steps.
+    pub(super) fn walk(&self, view: View<'_>, start: usize, found: &mut Vec<(Owner, usize)>, steps: &mut u64) -> Walk {
+        let bytes = view.bytes;
+        let begin = start - view.base;
+        let mut at = begin;
+        let mut node = 0;
+        found.clear();
+        let open = loop {
+            let Some(&byte) = bytes.get(at) else {
+                // At the end of what has arrived: open if more could come of it.
+                if !view.last {
+                    break !self.owners(node).is_empty() || !self.edges(node).is_empty();
+                }
+                found.extend(self.owners(node).iter().map(|owner| (*owner, view.base + at)));
+                break false;
+            };
+            let mut gap = gap_at(bytes, at);
+            if gap == 0 {
+                match self.step(node, byte.to_ascii_lowercase()) {
+                    Some(next) => node = next,
+                    None => break false,
+                }
+                at += 1;
+                continue;
+            }
+            found.extend(self.owners(node).iter().map(|owner| (*owner, view.base + at)));
+            let Some(next) = self.step(node, GAP) else { break false };
+            let from = at;
+            while gap > 0 && at + gap - from <= GAP_MAX {
+                at += gap;
+                gap = gap_at(bytes, at);
+            }
+            if gap > 0 {
+                break false;
+            }
+            node = next;
+        };
+        *steps += (at - begin) as u64;
+        if open {
+            found.clear();
+            return Walk::Open;
+        }
+        Walk::Done
+    }
+}
+
+/// The first four bytes of the word at `at`, folded; what follows the word counts as blanks.
+fn head(bytes: &[u8], at: usize) -> u32 {
+    let mut key = 0x2020_2020;
+    for (shift, place) in (at..at + 4).enumerate() {
+        let Some(&byte) = bytes.get(place) else { break };
+        if gap_at(bytes, place) > 0 {
+            break;
+        }
+        key = key & !(0xFF << (8 * shift)) | u32::from(byte.to_ascii_lowercase()) << (8 * shift);
+    }
+    key
+}
+
+fn hash(key: u32) -> usize {
+    (key.wrapping_mul(0x9E37_79B1) >> 18) as usize
+}

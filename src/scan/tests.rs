@@ -1,0 +1,293 @@
+//! The promises of the scanner: equal to a naive search, equal for every cut, nothing late, little held back.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::pattern::{Kind, Pattern, Topic, Verify};
+use super::span::{Hit, join_pieces};
+use super::{Scanner, Scratch, StreamScanner, check};
+use crate::base::limits::HITS_MAX;
+use crate::base::names::DataCategory;
+
+fn pattern(label: &str, kind: Kind, verify: Option<Verify>) -> Pattern {
+    Pattern {
+        label: label.into(),
+        detector: label.into(),
+        pack: "own".into(),
+        kind,
+        verify,
+        score_bp: 9_000,
+        category: DataCategory::Public,
+        bytes_max: None,
+    }
+}
+
+fn regex(text: &str) -> Pattern {
+    pattern(text, Kind::Regex(text.into()), None)
+}
+
+fn phrases(list: &[&str]) -> Pattern {
+    pattern("phrases", Kind::Phrases(list.iter().map(|p| (*p).into()).collect()), None)
+}
+
+fn scan(scanner: &Scanner, text: &str) -> Vec<Hit> {
+    let mut hits = Vec::new();
+    scanner.scan(text, &mut Scratch::new(scanner), &mut hits);
+    hits
+}
+
+/// The hits of a text cut at these places, joined; checks that nothing is late and order is kept.
+fn cut(scanner: &Arc<Scanner>, text: &str, cuts: &[usize]) -> Vec<Hit> {
+    let mut stream = StreamScanner::new(scanner);
+    let mut hits: Vec<Hit> = Vec::new();
+    let (mut from, mut safe) = (0, 0);
+    for &to in cuts.iter().chain([&text.len()]) {
+        let known = hits.len();
+        let now = stream.push(&text[from..to], &mut hits) as usize;
+        assert!(now >= safe && now <= to, "safe place went from {safe} to {now} of {to} in {text:?}");
+        assert!(to - now <= scanner.hold_back_max(), "held back {} of {text:?}", to - now);
+        for hit in &hits[known..] {
+            assert!(hit.start >= safe && hit.start < now, "{hit:?} came late or early: {safe}..{now} in {text:?}");
+        }
+        (from, safe) = (to, now);
+    }
+    let known = hits.len();
+    stream.finish(&mut hits);
+    assert!(hits[known..].iter().all(|hit| hit.start >= safe), "late at the end in {text:?}");
+    assert!(hits.is_sorted_by_key(|hit| (hit.start, hit.end, hit.pattern)), "{hits:?}");
+    let mut scratch = Scratch::new(scanner);
+    assert_eq!(stream.topics(), scanner.topics(text, &mut scratch), "topics of {text:?} cut at {cuts:?}");
+    join_pieces(&mut hits);
+    hits
+}
+
+fn every_single_cut(scanner: &Arc<Scanner>, text: &str) {
+    let whole = scan(scanner, text);
+    let places: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
+    for at in &places {
+        assert_eq!(cut(scanner, text, &[*at]), whole, "{text:?} cut at {at}");
+    }
+    assert_eq!(cut(scanner, text, &places), whole, "{text:?} cut everywhere");
+}
+
+/// What each pattern alone finds, in the plainest way there is.
+fn naive(patterns: &[Pattern], text: &str) -> Vec<Hit> {
+    let mut hits = Vec::new();
+    for (index, pattern) in patterns.iter().enumerate() {
+        let mut add =
+            |start, end| hits.push(Hit { start, end, pattern: index as u32, score_bp: pattern.score_bp, continues: false });
+        match &pattern.kind {
+            Kind::Phrases(list) => {
+                let mut next = 0;
+                let words = naive_words(text);
+                for at in 0..words.len() {
+                    let best = list.iter().filter_map(|phrase| naive_phrase(phrase, text, &words[at..])).max();
+                    if let Some(end) = best
+                        && words[at].0 >= next
+                    {
+                        add(words[at].0, end);
+                        next = end;
+                    }
+                }
+            }
+            Kind::Regex(regex) | Kind::Long { open: regex, .. } => {
+                let regex =
+                    regex::Regex::new(&regex.replace(r"\b", r"(?-u:\b)").replace(r"\d", "[0-9]").replace(r"\w", "[0-9A-Za-z_]"))
+                        .unwrap();
+                let mut at = 0;
+                while let Some(found) = regex.find_at(text, at) {
+                    let place = match pattern.verify {
+                        None => Some((found.start(), found.end())),
+                        Some(verify) => check::verify(verify, text.as_bytes(), (found.start(), found.end())),
+                    };
+                    at = match place {
+                        Some((start, mut end)) => {
+                            if let Kind::Long { close, .. } = &pattern.kind {
+                                end = text[end..].find(close.as_str()).map_or(text.len(), |at| end + at + close.len());
+                            }
+                            add(start, end);
+                            end.max(found.start() + 1)
+                        }
+                        None => found.start() + text[found.start()..].chars().next().unwrap().len_utf8(),
+                    };
+                }
+            }
+        }
+    }
+    hits.sort_unstable();
+    hits
+}
+
+fn naive_gap(c: char) -> bool {
+    (c.is_ascii() && !c.is_ascii_alphanumeric()) || c == '\u{A0}' || ('\u{2000}'..='\u{203F}').contains(&c)
+}
+
+fn naive_words(text: &str) -> Vec<(usize, usize)> {
+    let mut words: Vec<(usize, usize)> = Vec::new();
+    for (at, c) in text.char_indices().filter(|(_, c)| !naive_gap(*c)) {
+        match words.last_mut() {
+            Some(word) if word.1 == at => word.1 = at + c.len_utf8(),
+            _ => words.push((at, at + c.len_utf8())),
+        }
+    }
+    words
+}
+
+fn naive_phrase(phrase: &str, text: &str, words: &[(usize, usize)]) -> Option<usize> {
+    let wanted: Vec<&str> = phrase.split(naive_gap).filter(|word| !word.is_empty()).collect();
+    let mut end = None;
+    for (at, word) in wanted.iter().enumerate() {
+        let place = words.get(at)?;
+        if !text[place.0..place.1].eq_ignore_ascii_case(word) || end.is_some_and(|end| place.0 - end > 8) {
+            return None;
+        }
+        end = Some(place.1);
+    }
+    end
+}
+
+fn small() -> (Vec<Pattern>, Vec<Topic>) {
+    let patterns = vec![
+        regex(r"\bab+c?\b"),
+        regex(r"[0-9]{3}-?[0-9]{2}"),
+        regex(r"\b[a-z0-9.]{1,9}@[a-z]{1,9}\.[a-z]{2,4}\b"),
+        phrases(&["a b", "a b a", "ab é c", "é"]),
+        pattern("long", Kind::Long { open: "<k[0-9]?>".into(), close: "</k>".into() }, None),
+        regex("é{1,3}a"),
+        regex("-"),
+        regex(r"\b1\b"),
+    ];
+    let patterns = patterns
+        .into_iter()
+        .map(|mut p| {
+            if p.label == r"\bab+c?\b" {
+                p.bytes_max = Some(12);
+            }
+            p
+        })
+        .collect();
+    let topic = Topic {
+        label: "topic.x".into(),
+        pack: "own".into(),
+        phrases: vec![("a b".into(), 2), ("c".into(), 1), ("12 3".into(), 3)],
+        threshold: 3,
+    };
+    (patterns, vec![topic])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn equal_to_a_naive_search_however_it_is_cut(
+        pieces in prop::collection::vec(prop::sample::select(vec![
+            "a", "b", "c", "ab", "é", " ", ".", "  ", "\n", "1", "12", "3", "-", "@", "a@b.cd", "123-45", "<k>", "<k1>", "</k>", "</", "\u{2019}", "ab é c", "a. b", "_", "𝒜",
+        ]), 0..40),
+        seeds in prop::collection::vec(0usize..1000, 0..8),
+    ) {
+        let (patterns, topics) = small();
+        let scanner = Arc::new(Scanner::new(patterns.clone(), topics).unwrap());
+        let text: String = pieces.concat();
+        let whole = scan(&scanner, &text);
+        prop_assert_eq!(&whole, &naive(&patterns, &text), "{:?}", text);
+        let places: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
+        if !places.is_empty() {
+            let mut cuts: Vec<usize> = seeds.iter().map(|seed| places[seed % places.len()]).collect();
+            cuts.sort_unstable();
+            prop_assert_eq!(&cut(&scanner, &text, &cuts), &whole, "{:?} cut at {:?}", text, cuts);
+            prop_assert_eq!(&cut(&scanner, &text, &places), &whole, "{:?} cut everywhere", text);
+        }
+    }
+}
+
+#[test]
+fn phrases_are_whole_words_with_flexible_gaps() {
+    let scanner = Scanner::new(vec![phrases(&["ignore previous instructions", "don't tell"])], Vec::new()).unwrap();
+    for text in [
+        "Ignore  previous\n- Instructions!",
+        "(ignore_previous_instructions)",
+        "DON\u{2019}T tell",
+        "ignore\u{A0}previous instructions",
+    ] {
+        assert_eq!(scan(&scanner, text).len(), 1, "{text}");
+    }
+    for text in [
+        "ignore previous instructionsx",
+        "xignore previous instructions",
+        "ignore         previous instructions",
+        "éignore previous instructions",
+        "ignoreprevious instructions",
+    ] {
+        assert_eq!(scan(&scanner, text), [], "{text}");
+    }
+}
+
+#[test]
+fn what_cannot_be_built_is_refused_with_its_reason() {
+    let code = |p: Pattern| Scanner::check(&p).map_err(|e| e.code);
+    assert_eq!(code(regex("a+")), Err("regex_unbounded"));
+    assert_eq!(code(Pattern { bytes_max: Some(10), ..regex("a+") }), Ok(()));
+    assert_eq!(code(Pattern { bytes_max: Some(2), ..regex("abc") }), Err("bytes_max"));
+    assert_eq!(code(regex("a?")), Err("regex_empty"));
+    assert_eq!(code(regex("(")), Err("regex_syntax"));
+    assert_eq!(code(regex(r"(a)\1")), Err("regex_syntax"));
+    assert_eq!(code(regex(r"\p{L}{1,900}x")), Err("regex_too_large"));
+    assert_eq!(code(phrases(&["…"])), Err("phrase_empty"));
+    let scanner = Scanner::new(vec![regex(r"TCK-\d{6}")], Vec::new()).unwrap();
+    assert_eq!((scanner.hold_back(0), scanner.hold_back_max()), (11, 11));
+}
+
+#[test]
+fn a_longer_match_than_declared_is_shortened() {
+    let long = Pattern { bytes_max: Some(4), ..regex("[a-z]+") };
+    let scanner = Arc::new(Scanner::new(vec![long], Vec::new()).unwrap());
+    let places: Vec<_> = scan(&scanner, "abcdefghij").iter().map(|h| (h.start, h.end)).collect();
+    assert_eq!(places, [(0, 4), (4, 8), (8, 10)]);
+    every_single_cut(&scanner, "abcdefghij kl");
+}
+
+#[test]
+fn perl_classes_and_boundaries_are_ascii() {
+    let scanner = Scanner::new(vec![regex(r"\b\d{2}[\d\w]x\b")], Vec::new()).unwrap();
+    assert_eq!(scan(&scanner, "é12ax").len(), 1);
+    assert_eq!(scan(&scanner, "١٢ax"), []);
+}
+
+#[test]
+fn hits_beyond_the_ceiling_are_counted() {
+    let scanner = Arc::new(Scanner::new(vec![regex("a"), regex("ab")], Vec::new()).unwrap());
+    let text = "ab ".repeat(HITS_MAX);
+    let mut hits = Vec::new();
+    let more = scanner.scan(&text, &mut Scratch::default(), &mut hits);
+    assert_eq!((hits.len(), more), (HITS_MAX, HITS_MAX as u64));
+    let mut streamed = Vec::new();
+    let mut stream = StreamScanner::new(&scanner);
+    for chunk in text.as_bytes().chunks(7) {
+        stream.push(std::str::from_utf8(chunk).unwrap(), &mut streamed);
+    }
+    stream.finish(&mut streamed);
+    assert_eq!((streamed, stream.more()), (hits, more));
+}
+
+#[test]
+fn vain_steps_have_a_budget_and_are_linear() {
+    let hungry = regex(r"a[a-z]{1,3000}!");
+    let scanner = Arc::new(Scanner::new(vec![hungry], Vec::new()).unwrap());
+    let mut scratch = Scratch::new(&scanner);
+    let steps = |len: usize, scratch: &mut Scratch| {
+        scanner.scan(&"a".repeat(len), scratch, &mut Vec::new());
+        scratch.steps()
+    };
+    let (one, two) = (steps(100_000, &mut scratch), steps(200_000, &mut scratch));
+    assert!(scratch.starved());
+    assert!(two <= one * 22 / 10 && two < 200_000 * 256, "{one} {two}");
+    let text = "a".repeat(20_000);
+    let mut stream = StreamScanner::new(&scanner);
+    for chunk in text.as_bytes().chunks(1_000) {
+        stream.push(std::str::from_utf8(chunk).unwrap(), &mut Vec::new());
+    }
+    stream.finish(&mut Vec::new());
+    scanner.scan(&text, &mut scratch, &mut Vec::new());
+    assert_eq!(stream.starved(), scratch.starved());
+}

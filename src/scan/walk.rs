@@ -1,0 +1,432 @@
+//! The pass over a text, in as many steps as it arrives in.
+//!
+//! One code path serves whole texts and streams: a whole text is a stream of one chunk that is the
+//! last. For each pattern the pass goes from left to right over the places where it can begin; a run that
+//! reaches the end of what has arrived waits there, with the pattern, until there is more.
+
+use crate::base::limits::HITS_MAX;
+
+use super::check;
+use super::pattern::Kind;
+use super::phrase::{Owner, Walk, gap_at, gap_before};
+use super::regex::{Machine, Run, View, in_set, is_word};
+use super::set::Scanner;
+use super::span::Hit;
+
+/// Bytes before a match that its second opinion may look at.
+pub(super) const CONTEXT: usize = 64;
+
+/// A pattern that waits for text has no next start.
+const WAITS: usize = usize::MAX;
+
+/// An open long form.
+#[derive(Clone, Copy, Debug)]
+struct Long {
+    pattern: u32,
+    /// Up to where its pieces have been given.
+    given: usize,
+    /// Where its close may begin at the earliest.
+    close_from: usize,
+}
+
+/// What one text has come to so far.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// Per pattern the earliest place where its next match may begin.
+    next: Vec<usize>,
+    /// Per pattern how many hits were kept.
+    kept: Vec<u32>,
+    /// Per pattern the bytes read in vain.
+    spent: Vec<u64>,
+    /// Per guarded pattern the place from which it is still to be looked for.
+    guarded: Vec<usize>,
+    waiting: Vec<(u32, Run)>,
+    phrase_waits: Option<usize>,
+    frontier: usize,
+    longs: Vec<Long>,
+    pending: Vec<Hit>,
+    found: Vec<(Owner, usize)>,
+    topics: Vec<u64>,
+    given: usize,
+    /// Patterns whose long hit fell to the ceiling: its pieces fall with it.
+    muted: Vec<u32>,
+    /// Hits beyond the ceiling.
+    pub(super) more: u64,
+    /// Whether a pattern ran out of budget.
+    pub(super) starved: bool,
+    /// Bytes read by runs and walks.
+    pub(super) steps: u64,
+}
+
+impl State {
+    /// Makes it ready for a new text.
+    pub(super) fn reset(&mut self, scanner: &Scanner) {
+        fn fill<T: Clone>(list: &mut Vec<T>, len: usize, value: T) {
+            list.clear();
+            list.resize(len, value);
+        }
+        let patterns = scanner.patterns.len();
+        fill(&mut self.next, patterns, 0);
+        fill(&mut self.kept, patterns, 0);
+        fill(&mut self.spent, patterns, 0);
+        fill(&mut self.guarded, scanner.guarded.len(), 0);
+        fill(&mut self.topics, scanner.weights.len().div_ceil(64), 0);
+        self.waiting.clear();
+        self.longs.clear();
+        self.pending.clear();
+        self.muted.clear();
+        self.phrase_waits = None;
+        (self.frontier, self.given, self.more, self.starved, self.steps) = (0, 0, 0, false, 0);
+    }
+
+    /// The earliest byte that must still be at hand.
+    pub(super) fn needs(&self, open: usize) -> usize {
+        let close = self.longs.iter().map(|long| long.close_from).min().unwrap_or(usize::MAX);
+        open.min(self.frontier).min(close).saturating_sub(CONTEXT)
+    }
+
+    /// The sums of the topics over their thresholds.
+    pub(super) fn topics(&self, scanner: &Scanner) -> Vec<(u32, u32)> {
+        if self.topics.iter().all(|word| *word == 0) {
+            return Vec::new();
+        }
+        let mut sums = vec![0u32; scanner.topics.len()];
+        for (at, (topic, weight)) in scanner.weights.iter().enumerate() {
+            if self.topics.get(at / 64).is_some_and(|word| word >> (at % 64) & 1 == 1)
+                && let Some(sum) = sums.get_mut(*topic as usize)
+            {
+                *sum = sum.saturating_add(*weight);
+            }
+        }
+        let over = |(at, sum): (usize, u32)| {
+            scanner.topics.get(at).is_some_and(|topic| sum > 0 && sum >= topic.threshold).then_some((at as u32, sum))
+        };
+        sums.into_iter().enumerate().filter_map(over).collect()
+    }
+
+    /// Reads what has arrived, adds the hits that are certain, and gives how far the text is decided.
+    pub(super) fn advance(&mut self, scanner: &Scanner, view: View<'_>, hits: &mut Vec<Hit>) -> usize {
+        self.grow_longs(scanner, view);
+        self.take_up_waiting(scanner, view);
+        self.take_up_phrases(scanner, view);
+        let from = self.frontier - view.base;
+        scanner.filter.candidates(view.bytes, from, |at, bucket| {
+            let start = view.base + at;
+            if bucket.phrase {
+                self.try_phrase(scanner, view, start);
+            }
+            for &pattern in &bucket.patterns {
+                if self.next.get(pattern as usize).is_some_and(|next| *next <= start)
+                    && let Some(machine) = scanner.machine(pattern)
+                    && view.bytes.get(at + 2).is_none_or(|third| in_set(&machine.third, *third))
+                {
+                    self.try_at(scanner, view, pattern, machine, start);
+                }
+            }
+        });
+        let mut open = self.last_byte(scanner, view);
+        for index in 0..scanner.guarded.len() {
+            open = open.min(self.guarded(scanner, view, index));
+        }
+        open = self.waiting.iter().map(|(_, run)| run.start).chain(self.phrase_waits).fold(open, usize::min);
+        self.give(open, view.last, hits);
+        open
+    }
+
+    /// The last byte has no next one: looked at for what it may begin, and looked at again when there is
+    /// more. Gives the earliest open place, or the end.
+    fn last_byte(&mut self, scanner: &Scanner, view: View<'_>) -> usize {
+        let last = view.end().saturating_sub(1);
+        if view.bytes.is_empty() || last < self.frontier {
+            return view.end();
+        }
+        self.frontier = if view.last { view.end() } else { last };
+        let Some(bucket) = scanner.filter.tail(view.bytes) else { return view.end() };
+        let mut open = view.end();
+        for &pattern in &bucket.patterns {
+            if self.next.get(pattern as usize).is_some_and(|next| *next <= last) {
+                if view.last
+                    && let Some(machine) = scanner.machine(pattern)
+                {
+                    self.try_at(scanner, view, pattern, machine, last);
+                } else {
+                    open = last;
+                }
+            }
+        }
+        if bucket.phrase && gap_before(view, last) {
+            if view.last {
+                self.try_phrase(scanner, view, last);
+            } else {
+                open = last;
+            }
+        }
+        open
+    }
+
+    /// Looks for a guarded pattern from one rare byte to the next. Gives its earliest open place, or the end.
+    fn guarded(&mut self, scanner: &Scanner, view: View<'_>, index: usize) -> usize {
+        let (Some(&pattern), Some(&resume)) = (scanner.guarded.get(index), self.guarded.get(index)) else { return view.end() };
+        let Some(machine) = scanner.machine(pattern) else { return view.end() };
+        let Some((rare, within)) = machine.guard else { return view.end() };
+        let mut from = resume;
+        let mut open = view.end();
+        'rare: loop {
+            let found = view.bytes.get(from - view.base..).and_then(|rest| memchr::memchr(rare, rest)).map(|at| from + at);
+            let upto = match found {
+                Some(at) => at + 1,
+                None if view.last => break,
+                None => view.end(),
+            };
+            let earliest = found.unwrap_or(upto).saturating_sub(within).max(from);
+            for start in earliest..upto {
+                if self.next.get(pattern as usize).is_some_and(|next| *next > start) || !can_begin(machine, view, start) {
+                    continue;
+                }
+                match self.attempt(scanner, view, pattern, machine, machine.begin(view, start)) {
+                    Attempt::Matched(end) => {
+                        from = end.max(start + 1);
+                        continue 'rare;
+                    }
+                    Attempt::Failed => {}
+                    Attempt::Open(_) => {
+                        open = start;
+                        break 'rare;
+                    }
+                }
+            }
+            from = upto;
+            if found.is_none() {
+                break;
+            }
+        }
+        if let Some(slot) = self.guarded.get_mut(index) {
+            *slot = if view.last { view.end() } else { open };
+        }
+        open
+    }
+
+    /// Tries an unguarded pattern at one place; it waits there if more text is needed.
+    fn try_at(&mut self, scanner: &Scanner, view: View<'_>, pattern: u32, machine: &Machine, start: usize) {
+        if let Attempt::Open(run) = self.attempt(scanner, view, pattern, machine, machine.begin(view, start)) {
+            self.set_next(pattern, WAITS);
+            self.waiting.push((pattern, run));
+        }
+    }
+
+    /// Drives a run and takes in what it finds.
+    fn attempt(&mut self, scanner: &Scanner, view: View<'_>, pattern: u32, machine: &Machine, mut run: Run) -> Attempt {
+        let index = pattern as usize;
+        let before = run.steps();
+        let decided = machine.drive(&mut run, view, self.spent.get(index).copied().unwrap_or_default());
+        self.steps += run.steps() - before;
+        let Some(definition) = scanner.patterns.get(index) else { return Attempt::Failed };
+        let ahead = definition.verify.map_or(0, check::look_ahead);
+        if !decided || (!view.last && run.end.is_some_and(|end| end + ahead > view.end())) {
+            return Attempt::Open(run);
+        }
+        self.starved |= run.starved;
+        if let Some(spent) = self.spent.get_mut(index) {
+            *spent += run.wasted();
+        }
+        let Some(end) = run.end else { return Attempt::Failed };
+        let matched = (run.start - view.base, end - view.base);
+        let place = match definition.verify {
+            None => Some(matched),
+            Some(verify) => check::verify(verify, view.bytes, matched),
+        };
+        let Some((from, to)) = place else { return Attempt::Failed };
+        let (start, mut end) = (from + view.base, to + view.base);
+        if let Kind::Long { close, .. } = &definition.kind {
+            end = self.open_long(view, (pattern, definition.score_bp), start, end, close);
+            if end == WAITS {
+                self.set_next(pattern, WAITS);
+                return Attempt::Matched(view.end());
+            }
+        }
+        self.keep(definition.score_bp, pattern, start, end);
+        self.set_next(pattern, end.max(run.start + 1));
+        Attempt::Matched(end)
+    }
+
+    fn set_next(&mut self, pattern: u32, at: usize) {
+        if let Some(next) = self.next.get_mut(pattern as usize) {
+            *next = at;
+        }
+    }
+
+    /// Keeps a hit until everything before it is decided. A pattern's hits beyond the ceiling cannot be
+    /// among the first of all.
+    fn keep(&mut self, score_bp: u16, pattern: u32, start: usize, end: usize) {
+        if let Some(kept) = self.kept.get_mut(pattern as usize) {
+            if *kept as usize >= HITS_MAX {
+                self.more += 1;
+                self.muted.push(pattern);
+                return;
+            }
+            *kept += 1;
+        }
+        self.pending.push(Hit { start, end, pattern, score_bp, continues: false });
+    }
+
+    /// The end of a long form whose opening ends at `from`; or keeps its first piece and waits.
+    fn open_long(&mut self, view: View<'_>, (pattern, score_bp): (u32, u16), start: usize, from: usize, close: &str) -> usize {
+        let rest = view.bytes.get(from - view.base..).unwrap_or_default();
+        if let Some(at) = memchr::memmem::find(rest, close.as_bytes()) {
+            return from + at + close.len();
+        }
+        if view.last {
+            return view.end();
+        }
+        self.keep(score_bp, pattern, start, view.end());
+        let close_from = view.end().saturating_sub(close.len() - 1).max(from);
+        self.longs.push(Long { pattern, given: view.end(), close_from });
+        WAITS
+    }
+
+    /// Goes on with open long forms.
+    fn grow_longs(&mut self, scanner: &Scanner, view: View<'_>) {
+        let mut longs = std::mem::take(&mut self.longs);
+        longs.retain_mut(|long| {
+            let Some(pattern) = scanner.patterns.get(long.pattern as usize) else { return false };
+            let Kind::Long { close, .. } = &pattern.kind else { return false };
+            let rest = view.bytes.get(long.close_from - view.base..).unwrap_or_default();
+            let found = memchr::memmem::find(rest, close.as_bytes());
+            let end = found.map_or(view.end(), |at| long.close_from + at + close.len());
+            if end > long.given {
+                self.pending.push(Hit {
+                    start: long.given,
+                    end,
+                    pattern: long.pattern,
+                    score_bp: pattern.score_bp,
+                    continues: true,
+                });
+                long.given = end;
+            }
+            if found.is_some() || view.last {
+                self.set_next(long.pattern, end);
+                return false;
+            }
+            long.close_from = view.end().saturating_sub(close.len() - 1).max(long.close_from);
+            true
+        });
+        self.longs = longs;
+    }
+
+    /// Goes on with patterns that wait: the run itself, then the places between it and the frontier.
+    fn take_up_waiting(&mut self, scanner: &Scanner, view: View<'_>) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        waiting.retain_mut(|(pattern, run)| {
+            let Some(machine) = scanner.machine(*pattern) else { return false };
+            let mut start = run.start;
+            let mut attempt = *run;
+            loop {
+                match self.attempt(scanner, view, *pattern, machine, attempt) {
+                    Attempt::Open(open) => {
+                        *run = open;
+                        self.set_next(*pattern, WAITS);
+                        return true;
+                    }
+                    Attempt::Matched(end) => start = end.max(start + 1),
+                    Attempt::Failed => {
+                        start += 1;
+                        self.set_next(*pattern, start);
+                    }
+                }
+                if self.next.get(*pattern as usize) == Some(&WAITS) {
+                    return false;
+                }
+                match (start..self.frontier).find(|at| can_begin(machine, view, *at)) {
+                    Some(at) => start = at,
+                    None => return false,
+                }
+                attempt = machine.begin(view, start);
+            }
+        });
+        self.waiting = waiting;
+    }
+
+    /// Goes on with a phrase that waits.
+    fn take_up_phrases(&mut self, scanner: &Scanner, view: View<'_>) {
+        let Some(from) = self.phrase_waits.take() else { return };
+        for start in from..self.frontier {
+            if self.phrase_waits.is_some() {
+                return;
+            }
+            if gap_at(view.bytes, start - view.base) == 0 {
+                self.try_phrase(scanner, view, start);
+            }
+        }
+    }
+
+    /// Tries all phrases at one place.
+    fn try_phrase(&mut self, scanner: &Scanner, view: View<'_>, start: usize) {
+        let at = start - view.base;
+        if self.phrase_waits.is_some()
+            || ((view.last || at + 4 <= view.bytes.len()) && !scanner.tree.may_begin(view.bytes, at))
+            || !gap_before(view, start)
+        {
+            return;
+        }
+        let mut found = std::mem::take(&mut self.found);
+        if scanner.tree.walk(view, start, &mut found, &mut self.steps) == Walk::Open {
+            self.phrase_waits = Some(start);
+        }
+        // Longest first: a pattern takes one match at a place.
+        for &(owner, end) in found.iter().rev() {
+            match owner {
+                Owner::Topic(phrase) => {
+                    if let Some(word) = self.topics.get_mut(phrase as usize / 64) {
+                        *word |= 1 << (phrase % 64);
+                    }
+                }
+                Owner::Pattern(pattern) => {
+                    if self.next.get(pattern as usize).is_some_and(|next| *next <= start) {
+                        let score_bp = scanner.patterns.get(pattern as usize).map_or(0, |p| p.score_bp);
+                        self.keep(score_bp, pattern, start, end);
+                        self.set_next(pattern, end);
+                    }
+                }
+            }
+        }
+        self.found = found;
+    }
+
+    /// Gives what is certain, in order, up to the ceiling.
+    fn give(&mut self, open: usize, last: bool, hits: &mut Vec<Hit>) {
+        if self.pending.is_empty() {
+            return;
+        }
+        self.pending.sort_unstable();
+        let ready = if last { self.pending.len() } else { self.pending.partition_point(|hit| hit.start < open) };
+        for hit in self.pending.drain(..ready) {
+            if hit.continues {
+                if !self.muted.contains(&hit.pattern) {
+                    hits.push(hit);
+                }
+                continue;
+            }
+            self.muted.retain(|pattern| *pattern != hit.pattern);
+            if self.given < HITS_MAX {
+                self.given += 1;
+                hits.push(hit);
+            } else {
+                self.more += 1;
+                self.muted.push(hit.pattern);
+            }
+        }
+    }
+}
+
+enum Attempt {
+    /// A match that counts, with its end.
+    Matched(usize),
+    /// No match begins here.
+    Failed,
+    /// More text is needed.
+    Open(Run),
+}
+
+fn can_begin(machine: &Machine, view: View<'_>, start: usize) -> bool {
+    view.get(start).is_some_and(|byte| machine.can_begin(view.before(start).is_some_and(is_word), byte))
+}
