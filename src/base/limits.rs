@@ -24,6 +24,9 @@ pub const STREAM_HOLD_MAX: usize = 64 << 10;
 /// One tool call in a stream, by default.
 pub const TOOL_CALL_MAX: usize = 1 << 20;
 
+/// Separate texts of one body. A large export has some ten thousand; more are there to eat memory.
+pub const TEXTS_MAX: usize = 1 << 18;
+
 /// One SSE event. Ten times the largest seen in recorded traffic that carries no media.
 pub const SSE_EVENT_MAX: usize = 8 << 20;
 
