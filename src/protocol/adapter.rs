@@ -120,6 +120,14 @@ pub enum Piece {
         /// The protocol's own word.
         reason: String,
     },
+    /// A JSON value that repeats texts of the choice in another form (token probabilities). When a
+    /// text of this event is changed, the value goes: change it to `null`.
+    Shadow {
+        /// The choice.
+        choice: u32,
+        /// The value.
+        place: Place,
+    },
     /// Tokens.
     Usage(Usage),
     /// Something not read.
@@ -158,8 +166,20 @@ pub struct Refusal<'a> {
     pub record: Option<&'a str>,
     /// A fixed word more, such as `approval_unavailable`.
     pub note: Option<&'a str>,
-    /// `block_as: refusal`: a 200 in the protocol's refusal shape where the request allows it.
-    pub soft: bool,
+    /// The shape that the route asks for.
+    pub block_as: BlockAs,
+}
+
+/// The shape of a refusal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BlockAs {
+    /// Before the upstream an error, in an answer a refusal.
+    #[default]
+    Auto,
+    /// A refusal in the model's own voice wherever the protocol has one.
+    Refusal,
+    /// An error everywhere.
+    Error,
 }
 
 /// A whole answer in place of another.

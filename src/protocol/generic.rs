@@ -1,12 +1,23 @@
-//! Any JSON as a tree of strings, any text as text, any event stream as a text an event.
+//! Any JSON as a tree of strings, any text as text, any event stream as texts by field.
+//!
+//! What has no protocol has no fresh part and no calls: every string is judged, where it stands. In a
+//! stream each string is judged twice, on its own and joined with those of the same field in other
+//! events, since a field may be a delta or a whole.
 
 use bytes::Bytes;
-use http::StatusCode;
+use serde_json::json;
 
-use super::adapter::{Adapter, Answer, Head, Piece, Refusal, StreamReader};
-use super::error::ReadError;
-use super::message::{Message, RequestNotes};
-use super::sse::Event;
+use super::adapter::{Adapter, Answer, Channel, Head, Piece, Refusal, StreamReader};
+use super::error::{Code, ReadError};
+use super::events::{line_pieces, text_piece};
+use super::json::{Reader, Token};
+use super::message::{Message, RequestNotes, Role};
+use super::sniff::{Shape, sniff};
+use super::sse::{Event, Place, Within};
+use super::text::Text;
+use super::tree::{self, Collector, join};
+use super::words::{Wording, wording};
+use crate::base::names::UnjudgedReason;
 
 /// The adapter that claims whatever no other does.
 #[derive(Clone, Copy, Debug)]
@@ -21,20 +32,21 @@ impl Adapter for Generic {
         true
     }
 
-    fn read_request<'b>(&self, _body: &'b [u8]) -> Result<Message<'b>, ReadError> {
-        Ok(Message::default())
+    fn read_request<'b>(&self, body: &'b [u8]) -> Result<Message<'b>, ReadError> {
+        read(body, Role::User, 0)
     }
 
-    fn read_answer<'b>(&self, _body: &'b [u8]) -> Result<Message<'b>, ReadError> {
-        Ok(Message::default())
+    fn read_answer<'b>(&self, body: &'b [u8]) -> Result<Message<'b>, ReadError> {
+        read(body, Role::Assistant, 0)
     }
 
     fn stream_reader(&self, _notes: &RequestNotes) -> Box<dyn StreamReader> {
-        Box::new(Events)
+        Box::new(Events { done: false })
     }
 
-    fn refuse_request(&self, _refusal: &Refusal<'_>, _notes: &RequestNotes) -> Answer {
-        Answer { status: StatusCode::FORBIDDEN, content_type: "application/problem+json", body: Bytes::new(), retry_after: None }
+    fn refuse_request(&self, refusal: &Refusal<'_>, _notes: &RequestNotes) -> Answer {
+        let Wording { status, retry_after, .. } = wording(refusal);
+        Answer { status, content_type: "application/problem+json", body: Bytes::from(problem(refusal)), retry_after }
     }
 
     fn refuse_answer(&self, refusal: &Refusal<'_>, _body: &[u8], _choices: &[u32]) -> Answer {
@@ -42,17 +54,107 @@ impl Adapter for Generic {
     }
 }
 
+/// RFC 9457, with the `error` object that many clients look for.
+fn problem(refusal: &Refusal<'_>) -> String {
+    let Wording { status, kind, code, message, .. } = wording(refusal);
+    json!({
+        "type": "about:blank",
+        "title": status.canonical_reason(),
+        "status": status.as_u16(),
+        "detail": message,
+        "code": code,
+        "record": refusal.record,
+        "error": {"message": message, "type": kind, "code": code},
+    })
+    .to_string()
+}
+
+/// Reads a body by its bytes: JSON as strings, text as one text, all else as unread.
+pub(super) fn read(body: &[u8], role: Role, choice: u32) -> Result<Message<'_>, ReadError> {
+    let mut collector = Collector::default();
+    collector.message.choices = 1;
+    match sniff(None, body) {
+        Shape::Empty => {}
+        Shape::Json => match values(body, role, choice, &mut collector) {
+            Ok(()) => {}
+            Err(error) if is_text_after_all(body, error) => {
+                collector = Collector::default();
+                collector.message.choices = 1;
+                collector.part(role, Text::plain(body, 0..body.len()), choice, true)?;
+            }
+            Err(error) => return Err(error),
+        },
+        Shape::Text | Shape::EventStream => collector.part(role, Text::plain(body, 0..body.len()), choice, true)?,
+        Shape::Binary => collector.unread("body", UnjudgedReason::Media),
+    }
+    Ok(collector.message)
+}
+
+/// Every string of a JSON text, or of many in a row (lines of JSON).
+fn values<'b>(body: &'b [u8], role: Role, choice: u32, collector: &mut Collector<'b>) -> Result<(), ReadError> {
+    let mut reader = Reader::of_sequence(body)?;
+    loop {
+        match reader.next()? {
+            Token::End => return Ok(()),
+            token => collector.tree(&mut reader, token, role, choice)?,
+        }
+    }
+}
+
+/// Whether a body that begins like JSON and is none may be read as the text it is: a log, a template.
+/// Not if it has escapes that a lenient parser would decode and we would not.
+fn is_text_after_all(body: &[u8], error: ReadError) -> bool {
+    let unlike_json = matches!(error.code, Code::InvalidJson | Code::Truncated);
+    unlike_json && std::str::from_utf8(body).is_ok() && memchr::memmem::find(body, b"\\u").is_none()
+}
+
 #[derive(Debug)]
-struct Events;
+struct Events {
+    done: bool,
+}
 
 impl StreamReader for Events {
-    fn read(&mut self, _event: &Event, _out: &mut Vec<Piece>) -> Result<(), ReadError> {
+    fn read(&mut self, event: &Event, out: &mut Vec<Piece>) -> Result<(), ReadError> {
+        line_pieces(event, out);
+        let data = event.data();
+        if data.is_empty() {
+            return Ok(());
+        }
+        let field = join(0, event.name().unwrap_or_default());
+        let channel = |number, joined| Channel { choice: 0, role: Role::Assistant, number, joined };
+        if sniff(None, data) == Shape::Json {
+            let first = out.len();
+            let read = Reader::of_piece(data).and_then(|mut reader| {
+                let token = reader.next()?;
+                tree::each(&mut reader, token, field, &mut |_, leaf| {
+                    out.extend(text_piece(channel(leaf.path, false), &leaf.at, leaf.value));
+                    if leaf.value {
+                        out.extend(text_piece(channel(leaf.path, true), &leaf.at, true));
+                    }
+                    Ok(())
+                })?;
+                reader.finish()
+            });
+            match read {
+                Err(error) if is_text_after_all(data, error) => out.truncate(first),
+                other => return other,
+            }
+        }
+        if std::str::from_utf8(data).is_err() {
+            return Err(ReadError::new(Code::InvalidUtf8, 0));
+        }
+        let place = Place { at: 0..data.len(), within: Within::Data };
+        out.push(Piece::Text { channel: channel(field, false), place: place.clone(), editable: true });
+        out.push(Piece::Text { channel: channel(field, true), place, editable: true });
         Ok(())
     }
 
     fn released(&mut self, _pieces: &[Piece]) {}
 
-    fn refuse(&mut self, _refusal: &Refusal<'_>) -> Bytes {
-        Bytes::new()
+    fn refuse(&mut self, refusal: &Refusal<'_>) -> Bytes {
+        if std::mem::replace(&mut self.done, true) {
+            return Bytes::new();
+        }
+        Bytes::from(format!("event: error\ndata: {}\n\n", problem(refusal)))
     }
 }

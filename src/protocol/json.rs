@@ -77,6 +77,8 @@ pub struct Reader<'b> {
     keys: Vec<u64>,
     hasher: RandomState,
     lone_surrogates: bool,
+    /// Whether another value may follow the first.
+    many: bool,
     failed: Option<ReadError>,
 }
 
@@ -84,6 +86,11 @@ impl<'b> Reader<'b> {
     /// A walk over a whole body.
     pub fn new(bytes: &'b [u8]) -> Result<Self, ReadError> {
         Self::with(bytes, false)
+    }
+
+    /// A walk over any number of JSON texts in a row, such as lines of JSON.
+    pub fn of_sequence(bytes: &'b [u8]) -> Result<Self, ReadError> {
+        Ok(Self { many: true, ..Self::with(bytes, false)? })
     }
 
     /// A walk over a piece of a stream, where a pair of surrogates may be cut between two pieces:
@@ -103,6 +110,7 @@ impl<'b> Reader<'b> {
             keys: Vec::new(),
             hasher: RandomState::new(),
             lone_surrogates,
+            many: false,
             failed: None,
         })
     }
@@ -118,6 +126,11 @@ impl<'b> Reader<'b> {
             self.failed = Some(*error);
         }
         step
+    }
+
+    /// The byte after the last token.
+    pub fn position(&self) -> usize {
+        self.at
     }
 
     /// How many objects and arrays are open.
@@ -172,6 +185,7 @@ impl<'b> Reader<'b> {
             return if self.expect == Expect::Finished { Ok(Token::End) } else { self.error(Code::Truncated) };
         };
         match self.expect {
+            Expect::Finished if self.many => self.value(byte),
             Expect::Finished => self.error(Code::InvalidJson),
             Expect::Value => self.value(byte),
             Expect::FirstItem if byte == b']' => self.close(),

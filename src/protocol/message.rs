@@ -3,7 +3,7 @@
 //! An adapter fills a [`Message`]; whoever judges sees nothing else. Promise of every adapter: each
 //! string of a body is in a part, in a call or (media) in `unread`; nothing passes unread in silence.
 
-use super::text::Text;
+use super::text::{Edit, Text};
 use crate::base::names::UnjudgedReason;
 
 /// Whose words a part holds.
@@ -36,9 +36,9 @@ pub struct Part<'b> {
     pub text: Text<'b>,
     /// Whether this is new in the exchange. History (turns up to the last answered one) is not.
     pub fresh: bool,
-    /// The choice of an answer; 0 in requests.
+    /// The choice of an answer, [`NO_CHOICE`] for what stands outside of all; 0 in requests.
     pub choice: u32,
-    /// Whether it may be rewritten. Keys, signed parts and transcoded bodies may not.
+    /// Whether it may be rewritten. Keys, numbers, signed parts and transcoded bodies may not.
     pub editable: bool,
 }
 
@@ -122,9 +122,29 @@ pub struct Message<'b> {
     pub finish: Vec<Finish>,
     /// What was not read.
     pub unread: Vec<Unread>,
+    /// Values that repeat texts in another form.
+    pub shadows: Vec<Shadow>,
 }
 
+/// A JSON value that repeats texts of a choice in another form (token probabilities).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shadow {
+    /// The choice.
+    pub choice: u32,
+    /// The value in the body.
+    pub at: std::ops::Range<usize>,
+}
+
+/// The choice of a text that belongs to an answer as a whole.
+pub const NO_CHOICE: u32 = u32::MAX;
+
 impl Message<'_> {
+    /// What must go with an edit of the choice's texts: the values that repeat them become `null`.
+    pub fn shadow_edits(&self, choice: u32) -> impl Iterator<Item = Edit> + '_ {
+        let of_it = self.shadows.iter().filter(move |shadow| shadow.choice == choice);
+        of_it.map(|shadow| Edit { at: shadow.at.clone(), with: "null".to_owned() })
+    }
+
     /// What the answer's side needs to know of this request.
     pub fn notes(&self) -> RequestNotes {
         RequestNotes {

@@ -14,23 +14,27 @@ pub mod charset;
 #[cfg(feature = "guard")]
 pub mod encoding;
 pub mod error;
+mod events;
 pub mod generic;
 pub mod json;
 pub mod leaves;
 pub mod message;
+pub mod openai_chat;
 pub mod sniff;
 pub mod sse;
 pub mod text;
+mod tree;
+mod words;
 
-pub use adapter::{Adapter, Answer, CallKey, Channel, Head, Piece, Refusal, StreamReader, Why};
+pub use adapter::{Adapter, Answer, BlockAs, CallKey, Channel, Head, Piece, Refusal, StreamReader, Why};
 pub use error::{Code, ReadError};
 pub use leaves::leaves;
-pub use message::{Call, CallKind, Finish, Message, Part, RequestNotes, Role, Unread, Usage};
+pub use message::{Call, CallKind, Finish, Message, NO_CHOICE, Part, RequestNotes, Role, Shadow, Unread, Usage};
 pub use sniff::{Shape, sniff};
 pub use text::{Edit, Text, patch};
 
 /// The adapters in the order in which they are asked. The last one claims everything.
-static ADAPTERS: &[&dyn Adapter] = &[];
+static ADAPTERS: &[&dyn Adapter] = &[&openai_chat::OpenAiChat, &generic::Generic];
 
 /// The adapter for a request with this head.
 pub fn claim(head: &Head<'_>) -> &'static dyn Adapter {

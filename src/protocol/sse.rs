@@ -8,7 +8,13 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 
 use super::error::{Code, ReadError};
-use super::text::Text;
+use super::text::{Edit, Text, patch};
+
+/// UTF-8's byte order mark; one may stand before the first event.
+const BOM: &[u8] = b"\xEF\xBB\xBF";
+
+/// Lines of one event. More of them than this are no event but a way to eat memory.
+const LINES_MAX: usize = 65_536;
 
 /// Where a text stands in an event. Small, owned, and good as long as the event is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +32,8 @@ pub enum Within {
     Json,
     /// Data as it is.
     Data,
+    /// A whole JSON value in the data, as it is written; a change of it must be JSON.
+    Value,
     /// A comment or another field's value: raw bytes of the event.
     Line,
 }
@@ -114,29 +122,88 @@ impl Event {
     pub fn text(&self, place: &Place) -> Text<'_> {
         match place.within {
             Within::Json => Text::json(&self.data, place.at.clone()),
-            Within::Data => Text::plain(&self.data, place.at.clone()),
+            Within::Data | Within::Value => Text::plain(&self.data, place.at.clone()),
             Within::Line => Text::plain(&self.raw, place.at.clone()),
         }
     }
 
-    /// The event's bytes with some texts changed; all else stays as it came.
+    /// The event's bytes with some texts changed; all else stays as it came. A replacement can forge
+    /// no field: line ends in it become further data lines, or spaces outside the data.
     pub fn rewrite(&self, changes: &[Change<'_>]) -> Bytes {
-        let _ = changes;
-        self.raw.clone()
+        let mut in_data = Vec::new();
+        let mut in_raw = Vec::new();
+        for change in changes {
+            let on_line = change.place.within == Within::Line;
+            let with = if on_line {
+                change.with.replace(['\n', '\r'], " ")
+            } else {
+                change.with.replace("\r\n", "\n").replace('\r', "\n")
+            };
+            let edit = self.text(change.place).edit(change.at.clone(), &with);
+            if on_line { in_raw.extend(edit) } else { in_data.extend(edit) }
+        }
+        if !in_data.is_empty() {
+            in_raw.extend(self.data_edits(&in_data));
+        }
+        Bytes::from(patch(&self.raw, &in_raw))
+    }
+
+    /// Edits of the data as edits of the raw bytes.
+    fn data_edits(&self, edits: &[Edit]) -> Vec<Edit> {
+        let data_lines: Vec<&Line> = self.lines.iter().filter(|line| line.field == Field::Data).collect();
+        let one_line = data_lines.len() == 1 && edits.iter().all(|edit| !edit.with.contains('\n'));
+        let Some(first) = data_lines.first() else { return Vec::new() };
+        if one_line {
+            let base = first.value.start;
+            return edits.iter().map(|e| Edit { at: base + e.at.start..base + e.at.end, with: e.with.clone() }).collect();
+        }
+        // The data is written anew where its first line stood, the other data lines go.
+        let end = match self.line_end(first) {
+            "" => "\n",
+            end => end,
+        };
+        let data = patch(&self.data, edits);
+        let lines: Vec<String> =
+            data.split(|b| *b == b'\n').map(|line| format!("data: {}", String::from_utf8_lossy(line))).collect();
+        let mut out = vec![Edit { at: first.whole.clone(), with: lines.join(end) }];
+        for line in data_lines.iter().skip(1) {
+            out.push(Edit { at: line.whole.start..line.whole.end + self.line_end(line).len(), with: String::new() });
+        }
+        out
+    }
+
+    /// The line end that follows a line.
+    fn line_end(&self, line: &Line) -> &'static str {
+        match self.raw.get(line.whole.end..).unwrap_or_default() {
+            [b'\r', b'\n', ..] => "\r\n",
+            [b'\r', ..] => "\r",
+            [b'\n', ..] => "\n",
+            _ => "",
+        }
     }
 }
 
 /// Cuts a stream into events.
+///
+/// Comment lines between events are events of their own, so that a keep-alive never waits for the
+/// event behind it. A carriage return at the very end of what has come waits for its line feed.
 #[derive(Debug)]
 pub struct Framer {
     buffer: BytesMut,
     event_max: usize,
+    /// Where the current line begins.
+    line: usize,
+    /// Where the search for its end goes on.
+    searched: usize,
+    lines: Vec<Line>,
+    /// The byte order mark that may stand before everything has been looked for.
+    begun: bool,
 }
 
 impl Framer {
     /// A framer with a ceiling for one event.
     pub fn new(event_max: usize) -> Self {
-        Self { buffer: BytesMut::new(), event_max }
+        Self { buffer: BytesMut::new(), event_max, line: 0, searched: 0, lines: Vec::new(), begun: false }
     }
 
     /// Takes the next bytes of the stream.
@@ -147,19 +214,129 @@ impl Framer {
     /// The next whole event, if its last byte is there.
     #[expect(clippy::should_implement_trait, reason = "more may come after nothing, and an error is final")]
     pub fn next(&mut self) -> Result<Option<Event>, ReadError> {
-        if self.buffer.len() > self.event_max {
-            return Err(ReadError::new(Code::EventTooLarge, self.event_max));
-        }
-        Ok(None)
+        self.advance(false)
     }
 
-    /// The stream has ended: what is left, if anything, as a last event.
+    /// The stream has ended: what is left, event by event; the last may lack its blank line. To be
+    /// called until it gives nothing.
     pub fn finish(&mut self) -> Result<Option<Event>, ReadError> {
-        self.next()
+        if let Some(event) = self.advance(true)? {
+            return Ok(Some(event));
+        }
+        if self.buffer.is_empty() {
+            return Ok(None);
+        }
+        if self.line < self.buffer.len() {
+            self.take_line(self.buffer.len())?;
+        }
+        Ok(Some(self.cut(self.buffer.len(), false)))
     }
 
     /// Bytes that wait for the rest of their event.
     pub fn pending(&self) -> usize {
         self.buffer.len()
     }
+
+    fn advance(&mut self, at_end: bool) -> Result<Option<Event>, ReadError> {
+        if !self.begun {
+            if self.buffer.len() < BOM.len() && BOM.starts_with(&self.buffer) && !at_end {
+                return Ok(None);
+            }
+            self.begun = true;
+            if self.buffer.starts_with(BOM) {
+                self.line = BOM.len();
+                self.searched = BOM.len();
+            }
+        }
+        while let Some((end, next)) = self.line_end(at_end) {
+            if next > self.event_max {
+                return Err(ReadError::new(Code::EventTooLarge, self.event_max));
+            }
+            let blank = end == self.line;
+            let begins = self.lines.is_empty();
+            if !blank {
+                self.take_line(end)?;
+            }
+            self.line = next;
+            self.searched = next;
+            let lone_comment = begins && self.lines.last().is_some_and(|line| line.field == Field::Comment);
+            if blank || lone_comment {
+                return Ok(Some(self.cut(next, true)));
+            }
+        }
+        if self.buffer.len() > self.event_max {
+            return Err(ReadError::new(Code::EventTooLarge, self.event_max));
+        }
+        Ok(None)
+    }
+
+    /// Where the current line ends and the next begins, once that is certain.
+    fn line_end(&mut self, at_end: bool) -> Option<(usize, usize)> {
+        let Some(found) = memchr::memchr2(b'\n', b'\r', self.buffer.get(self.searched..)?) else {
+            self.searched = self.buffer.len();
+            return None;
+        };
+        let end = self.searched + found;
+        self.searched = end;
+        if self.buffer.get(end) == Some(&b'\n') {
+            return Some((end, end + 1));
+        }
+        match self.buffer.get(end + 1) {
+            Some(b'\n') => Some((end, end + 2)),
+            Some(_) => Some((end, end + 1)),
+            None if at_end => Some((end, end + 1)),
+            None => None,
+        }
+    }
+
+    /// Notes the line from `self.line` to `end`.
+    fn take_line(&mut self, end: usize) -> Result<(), ReadError> {
+        if self.lines.len() >= LINES_MAX {
+            return Err(ReadError::new(Code::EventTooLarge, end));
+        }
+        let start = self.line;
+        let line = self.buffer.get(start..end).unwrap_or_default();
+        let colon = memchr::memchr(b':', line);
+        let name = line.get(..colon.unwrap_or(line.len())).unwrap_or_default();
+        let field = match name {
+            b"" => Field::Comment,
+            b"data" => Field::Data,
+            b"event" => Field::Event,
+            b"id" => Field::Id,
+            b"retry" => Field::Retry,
+            _ => Field::Unknown,
+        };
+        let value = match colon {
+            _ if field == Field::Unknown => start,
+            None => end,
+            Some(colon) => start + colon + 1 + usize::from(line.get(colon + 1) == Some(&b' ')),
+        };
+        self.lines.push(Line { whole: start..end, value: value..end, field });
+        Ok(())
+    }
+
+    /// Takes the event that ends at `end` out of the buffer.
+    fn cut(&mut self, end: usize, ended: bool) -> Event {
+        let raw = self.buffer.split_to(end).freeze();
+        let lines = std::mem::take(&mut self.lines);
+        self.line = 0;
+        self.searched = 0;
+        let mut values = lines.iter().filter(|line| line.field == Field::Data).map(|line| line.value.clone());
+        let data = match (values.next(), values.next()) {
+            (None, _) => Bytes::new(),
+            (Some(only), None) => raw.slice(only),
+            (Some(first), Some(second)) => {
+                let mut joined = raw.get(first).unwrap_or_default().to_vec();
+                for value in std::iter::once(second).chain(values) {
+                    joined.push(b'\n');
+                    joined.extend_from_slice(raw.get(value).unwrap_or_default());
+                }
+                Bytes::from(joined)
+            }
+        };
+        Event { raw, lines, data, ended }
+    }
 }
+
+#[cfg(test)]
+mod tests;

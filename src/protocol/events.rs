@@ -1,0 +1,29 @@
+//! Pieces of an event that every protocol has alike: the lines beside the data.
+
+use super::adapter::{Channel, Piece};
+use super::json::Str;
+use super::message::{NO_CHOICE, Role};
+use super::sse::{Event, Field, Place, Within};
+
+/// A piece for a JSON string, unless it is empty.
+pub(super) fn text_piece(channel: Channel, at: &Str, editable: bool) -> Option<Piece> {
+    let place = Place { at: at.at.clone(), within: Within::Json };
+    (!at.at.is_empty()).then_some(Piece::Text { channel, place, editable })
+}
+
+/// Comments, names, ids and unknown fields as texts of their own: a client may show them.
+pub(super) fn line_pieces(event: &Event, out: &mut Vec<Piece>) {
+    for line in event.lines() {
+        let value = event.raw().get(line.value.clone()).unwrap_or_default();
+        let telling = match line.field {
+            Field::Data => false,
+            Field::Retry => !value.iter().all(u8::is_ascii_digit) || value.len() >= 9,
+            Field::Event | Field::Id | Field::Comment | Field::Unknown => !value.is_empty(),
+        };
+        if telling {
+            let channel = Channel { choice: NO_CHOICE, role: Role::Other, number: 0, joined: false };
+            let place = Place { at: line.value.clone(), within: Within::Line };
+            out.push(Piece::Text { channel, place, editable: true });
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The chunks of a streamed answer.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::answer::{Body, Choice};
+use super::refuse;
+use super::speech::{Arguments, Found};
+use crate::base::limits::STREAM_CHANNELS_MAX;
+use crate::protocol::adapter::{CallKey, Channel, Piece, Refusal, StreamReader};
+use crate::protocol::error::{Code, ReadError};
+use crate::protocol::events::{line_pieces, text_piece};
+use crate::protocol::json::{Reader, Str, Token};
+use crate::protocol::message::{NO_CHOICE, RequestNotes, Role, Unread, Usage};
+use crate::protocol::sse::{Event, Place, Within};
+use crate::protocol::tree::{self, Leaf};
+
+/// Bytes of an envelope field that are remembered to be judged once only.
+const REMEMBERED_MAX: usize = 256;
+
+/// What the client has got of a choice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Given {
+    pub finished: bool,
+}
+
+/// Reads chunks, and remembers what a proper end needs.
+#[derive(Debug)]
+pub(super) struct Chunks {
+    notes: RequestNotes,
+    envelope: Envelope,
+    /// The choices that the client knows of.
+    given: BTreeMap<u32, Given>,
+    /// The choices that any chunk has named.
+    seen: BTreeMap<u32, ()>,
+    usage: Option<Usage>,
+    usage_given: bool,
+    done: bool,
+}
+
+/// The fields that every chunk of a stream repeats.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Envelope {
+    pub id: String,
+    pub model: String,
+    pub created: String,
+}
+
+impl Chunks {
+    pub(super) fn new(notes: &RequestNotes) -> Self {
+        let envelope = Envelope { model: notes.model.clone().unwrap_or_default(), ..Envelope::default() };
+        Self {
+            notes: notes.clone(),
+            envelope,
+            given: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            usage: None,
+            usage_given: false,
+            done: false,
+        }
+    }
+
+    fn chunk(&mut self, reader: &mut Reader<'_>, out: &mut Vec<Piece>) -> Result<(), ReadError> {
+        let body = Body::read(reader)?;
+        for (at, kept) in [(&body.id, &mut self.envelope.id), (&body.model, &mut self.envelope.model)] {
+            let Some(at) = at else { continue };
+            let value = reader.decoded(at);
+            if value.as_ref() != kept.as_str() {
+                if value.len() <= REMEMBERED_MAX {
+                    *kept = value.into_owned();
+                }
+                out.extend(text_piece(alone(NO_CHOICE), at, true));
+            }
+        }
+        if let Some(at) = &body.created {
+            reader.number(at).clone_into(&mut self.envelope.created);
+        }
+        for leaf in &body.other {
+            out.extend(text_piece(alone(NO_CHOICE), &leaf.at, leaf.value));
+        }
+        for choice in body.choices {
+            if !self.seen.contains_key(&choice.index) && self.seen.len() >= STREAM_CHANNELS_MAX {
+                return Err(ReadError::new(Code::TooManyChannels, choice.whole.start));
+            }
+            self.seen.insert(choice.index, ());
+            choice_pieces(reader, choice, out);
+        }
+        if let Some(usage) = body.usage {
+            self.usage = Some(usage);
+            out.push(Piece::Usage(usage));
+        }
+        Ok(())
+    }
+}
+
+fn choice_pieces(reader: &Reader<'_>, choice: Choice, out: &mut Vec<Piece>) {
+    let number = choice.index;
+    out.push(Piece::Choice(number));
+    if let Some(at) = choice.speech.role.filter(|at| reader.raw(at) != "assistant") {
+        out.extend(text_piece(alone(number), &at, true));
+    }
+    for found in choice.speech.found {
+        match found {
+            Found::Content(at) => {
+                let channel = Channel { choice: number, role: Role::Assistant, number: 0, joined: true };
+                out.extend(text_piece(channel, &at, true));
+            }
+            Found::Text { role, at, path, value } => {
+                let channel = Channel { choice: number, role, number: path, joined: value };
+                out.extend(text_piece(channel, &at, value));
+            }
+            Found::Unread(what, reason) => out.push(Piece::Unread(Unread { what, reason })),
+            Found::Call { index, kind, id, name, arguments } => out.push(Piece::Call {
+                key: CallKey { choice: number, index },
+                kind,
+                id: id.map(json_place),
+                name: name.map(json_place),
+                arguments: arguments.map(|arguments| match arguments {
+                    Arguments::String(at) => json_place(at),
+                    Arguments::Value(at) => Place { at, within: Within::Value },
+                }),
+            }),
+        }
+    }
+    for Leaf { at, path, value } in choice.other {
+        let channel = Channel { choice: number, role: Role::Other, number: path, joined: false };
+        out.extend(text_piece(channel, &at, value));
+    }
+    if let Some(at) = choice.shadow {
+        out.push(Piece::Shadow { choice: number, place: Place { at, within: Within::Value } });
+    }
+    if let Some(at) = choice.finish {
+        out.push(Piece::Finish { choice: number, reason: reader.decoded(&at).into_owned() });
+    }
+}
+
+fn alone(choice: u32) -> Channel {
+    Channel { choice, role: Role::Other, number: 0, joined: false }
+}
+
+fn json_place(at: Str) -> Place {
+    Place { at: at.at, within: Within::Json }
+}
+
+impl StreamReader for Chunks {
+    fn read(&mut self, event: &Event, out: &mut Vec<Piece>) -> Result<(), ReadError> {
+        line_pieces(event, out);
+        if event.data().is_empty() {
+            return Ok(());
+        }
+        if let Some(rest) = event.data().strip_prefix(b"[DONE]") {
+            out.push(Piece::Done);
+            let at = event.data().len() - rest.len()..event.data().len();
+            out.extend(text_piece(alone(NO_CHOICE), &Str { at: at.clone(), escaped: false }, true).map(|piece| match piece {
+                Piece::Text { channel, editable, .. } => {
+                    Piece::Text { channel, place: Place { at, within: Within::Data }, editable }
+                }
+                other => other,
+            }));
+            return Ok(());
+        }
+        let mut reader = Reader::of_piece(event.data())?;
+        match reader.next()? {
+            Token::Object => self.chunk(&mut reader, out),
+            other => {
+                tree::each(&mut reader, other, 0, &mut |_, leaf| {
+                    out.extend(text_piece(alone(NO_CHOICE), &leaf.at, leaf.value));
+                    Ok(())
+                })?;
+                reader.finish()
+            }
+        }
+    }
+
+    fn released(&mut self, pieces: &[Piece]) {
+        for piece in pieces {
+            match piece {
+                Piece::Choice(choice) => {
+                    self.given.entry(*choice).or_default();
+                }
+                Piece::Finish { choice, .. } => self.given.entry(*choice).or_default().finished = true,
+                Piece::Usage(_) => self.usage_given = true,
+                Piece::Done => self.done = true,
+                _ => {}
+            }
+        }
+    }
+
+    fn refuse(&mut self, refusal: &Refusal<'_>) -> Bytes {
+        if self.done {
+            return Bytes::new();
+        }
+        self.done = true;
+        let mut open: BTreeMap<u32, bool> = (0..self.notes.choices.clamp(1, 128)).map(|choice| (choice, false)).collect();
+        open.extend(self.seen.keys().map(|choice| (*choice, false)));
+        open.extend(self.given.keys().map(|choice| (*choice, true)));
+        open.retain(|choice, _| !self.given.get(choice).is_some_and(|given| given.finished));
+        let usage = (self.notes.include_usage && !self.usage_given).then_some(self.usage);
+        refuse::stream_end(refusal, &self.envelope, &open, usage)
+    }
+}

@@ -1,0 +1,123 @@
+//! Every string of a JSON value, whatever it means: nothing passes unread.
+
+use super::error::{Code, ReadError};
+use super::json::{Reader, Str, Token};
+use super::leaves::is_telling;
+use super::message::{Call, Message, Part, Role, Unread};
+use super::text::Text;
+use crate::base::limits::TEXTS_MAX;
+use crate::base::names::UnjudgedReason;
+
+/// Coded data shorter than this is judged as the text it is written in.
+const OPAQUE_MIN: usize = 64;
+
+/// A leaf of a value.
+#[derive(Clone, Debug)]
+pub(super) struct Leaf {
+    /// The string, key or number.
+    pub at: Str,
+    /// Names the keys on the way, array places left out. The same field gives the same number.
+    pub path: u32,
+    /// Whether it is a string value.
+    pub value: bool,
+}
+
+/// Gives every string, key and telling number of the value that `token` begins.
+pub(super) fn each<'b>(
+    reader: &mut Reader<'b>,
+    token: Token,
+    path: u32,
+    give: &mut impl FnMut(&Reader<'b>, Leaf) -> Result<(), ReadError>,
+) -> Result<(), ReadError> {
+    let outside = reader.depth() - usize::from(matches!(token, Token::Object | Token::Array));
+    let mut paths = Vec::new();
+    let mut here = path;
+    let mut token = token;
+    loop {
+        match token {
+            Token::Object | Token::Array => paths.push(here),
+            Token::Close => here = paths.pop().unwrap_or(path),
+            Token::Key(at) => {
+                here = join(paths.last().copied().unwrap_or(path), reader.raw(&at));
+                give(reader, Leaf { at, path: here, value: false })?;
+                token = reader.next()?;
+                continue;
+            }
+            Token::String(at) => give(reader, Leaf { at, path: here, value: true })?,
+            Token::Number(at) if is_telling(reader.number(&at)) => {
+                give(reader, Leaf { at: Str { at, escaped: false }, path: here, value: false })?;
+            }
+            _ => {}
+        }
+        if reader.depth() == outside {
+            return Ok(());
+        }
+        token = reader.next()?;
+    }
+}
+
+/// The number of a field below another (FNV-1a).
+pub(super) fn join(path: u32, key: &str) -> u32 {
+    key.bytes().chain([0]).fold(path ^ 0x811C_9DC5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+/// What a string is if not text: long data in base64, bare or in a `data:` URL.
+pub(super) fn opaque(text: &str) -> Option<UnjudgedReason> {
+    let (payload, reason) = match text.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,")) {
+        Some((_, payload)) => (payload, UnjudgedReason::Media),
+        None => (text, UnjudgedReason::Encrypted),
+    };
+    let coded = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'-' | b'_' | b'=');
+    (payload.len() >= OPAQUE_MIN && payload.bytes().all(coded)).then_some(reason)
+}
+
+/// Fills a [`Message`], within its ceiling.
+#[derive(Debug, Default)]
+pub(super) struct Collector<'b> {
+    pub message: Message<'b>,
+}
+
+impl<'b> Collector<'b> {
+    /// Adds a text, unless it is empty.
+    pub(super) fn part(&mut self, role: Role, text: Text<'b>, choice: u32, editable: bool) -> Result<(), ReadError> {
+        if text.as_str().is_empty() {
+            return Ok(());
+        }
+        if self.message.parts.len() >= TEXTS_MAX {
+            return Err(ReadError::new(Code::TooManyTexts, text.raw().map_or(0, |at| at.start)));
+        }
+        self.message.parts.push(Part { role, text, fresh: true, choice, editable });
+        Ok(())
+    }
+
+    /// Adds a call. Calls have few texts each, and share the ceiling of the parts.
+    pub(super) fn call(&mut self, call: Call<'b>) -> Result<(), ReadError> {
+        if self.message.calls.len() >= TEXTS_MAX / 8 {
+            return Err(ReadError::new(Code::TooManyTexts, call.name.raw().map_or(0, |at| at.start)));
+        }
+        self.message.calls.push(call);
+        Ok(())
+    }
+
+    /// Notes what is not read; the same thing once.
+    pub(super) fn unread(&mut self, what: &'static str, reason: UnjudgedReason) {
+        let unread = Unread { what, reason };
+        if !self.message.unread.contains(&unread) {
+            self.message.unread.push(unread);
+        }
+    }
+
+    /// Adds every string of a value.
+    pub(super) fn tree(&mut self, reader: &mut Reader<'b>, token: Token, role: Role, choice: u32) -> Result<(), ReadError> {
+        each(reader, token, 0, &mut |reader, leaf| self.leaf(reader, &leaf, role, choice))
+    }
+
+    /// Adds one leaf of a tree.
+    pub(super) fn leaf(&mut self, reader: &Reader<'b>, leaf: &Leaf, role: Role, choice: u32) -> Result<(), ReadError> {
+        if leaf.value && reader.raw(&leaf.at).starts_with("data:") && opaque(reader.raw(&leaf.at)).is_some() {
+            self.unread("data_url", UnjudgedReason::Media);
+            return Ok(());
+        }
+        self.part(role, reader.text(&leaf.at), choice, leaf.value)
+    }
+}
