@@ -10,5 +10,6 @@
 )]
 
 mod cli;
+mod docs;
 mod support;
 mod tidy;
