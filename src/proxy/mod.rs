@@ -1,7 +1,13 @@
 //! The sidecar: a failed reload changes nothing.
 
+pub mod body;
 pub mod config;
 pub mod error;
+mod headers;
+pub mod problem;
+pub mod reverse;
+pub mod tls;
+pub mod upstream;
 
 pub use config::Config;
 pub use error::ProxyError;

@@ -52,8 +52,22 @@ pub struct Config {
 }
 
 const KEYS: &[&str] = &[
-    "version", "agent", "trust", "listen", "pacts", "routes", "facts", "facts_missing", "accept_unenforced", "callers", "limits",
-    "evidence", "fleet", "admin", "tls", "telemetry",
+    "version",
+    "agent",
+    "trust",
+    "listen",
+    "pacts",
+    "routes",
+    "facts",
+    "facts_missing",
+    "accept_unenforced",
+    "callers",
+    "limits",
+    "evidence",
+    "fleet",
+    "admin",
+    "tls",
+    "telemetry",
 ];
 
 impl Config {
@@ -140,9 +154,10 @@ impl Config {
     /// default: `enforce` with a pact, `observe` without.
     pub fn route(&self, listener: &str) -> Route {
         let named = self.routes.iter().find(|r| r.listener.as_deref() == Some(listener));
-        named.or_else(|| self.routes.iter().find(|r| r.listener.is_none())).cloned().unwrap_or_else(|| {
-            Route::new(if self.pacts.is_empty() { Mode::Observe } else { Mode::Enforce })
-        })
+        named
+            .or_else(|| self.routes.iter().find(|r| r.listener.is_none()))
+            .cloned()
+            .unwrap_or_else(|| Route::new(if self.pacts.is_empty() { Mode::Observe } else { Mode::Enforce }))
     }
 
     fn read(root: &Section<'_>, base: &Path, out: &mut Diagnostics) -> Option<Self> {
@@ -170,7 +185,8 @@ impl Config {
         if let (Some(agent), Some(node)) = (&agent, root.node("agent"))
             && !agent.starts_with("did:")
         {
-            out.error("bad_name", "agent", node.span, format!("`{agent}` is not a DID")).help("such as did:web:vendor.example:agents:support");
+            out.error("bad_name", "agent", node.span, format!("`{agent}` is not a DID"))
+                .help("such as did:web:vendor.example:agents:support");
         }
         let listen = listen::read(root, out);
         let evidence = evidence::read(root, base, out);
@@ -210,10 +226,20 @@ impl Config {
         for (index, listener) in self.listen.iter().enumerate() {
             let port = listener.upstream.authority().port_u16();
             if listener.upstream.authority().host().parse() == Ok(listener.bind.ip()) && port == Some(listener.bind.port()) {
-                out.error("loop", format!("listen[{index}].upstream"), root.span(), format!("listener `{}` is its own upstream", listener.name));
+                out.error(
+                    "loop",
+                    format!("listen[{index}].upstream"),
+                    root.span(),
+                    format!("listener `{}` is its own upstream", listener.name),
+                );
             }
             if listener.bind == self.admin.bind && listener.bind.port() != 0 {
-                out.error("duplicate", "admin.bind", root.span(), format!("listener `{}` binds the admin address", listener.name));
+                out.error(
+                    "duplicate",
+                    "admin.bind",
+                    root.span(),
+                    format!("listener `{}` binds the admin address", listener.name),
+                );
             }
         }
     }

@@ -136,7 +136,12 @@ pub(super) fn read(root: &Section<'_>, out: &mut Diagnostics) -> Vec<Listener> {
     for (index, item) in items.iter().enumerate() {
         let Some(listener) = one(item, &format!("listen[{index}]"), out) else { continue };
         if listeners.iter().any(|l| l.name == listener.name) {
-            out.error("duplicate", format!("listen[{index}].name"), item.span, format!("two listeners are named `{}`", listener.name));
+            out.error(
+                "duplicate",
+                format!("listen[{index}].name"),
+                item.span,
+                format!("two listeners are named `{}`", listener.name),
+            );
         }
         if listener.bind.port() != 0 && listeners.iter().any(|l| l.bind == listener.bind) {
             out.error("duplicate", format!("listen[{index}].bind"), item.span, format!("two listeners bind {}", listener.bind));
@@ -144,9 +149,8 @@ pub(super) fn read(root: &Section<'_>, out: &mut Diagnostics) -> Vec<Listener> {
         listeners.push(listener);
     }
     if items.is_empty() {
-        out.error("missing", "listen", root.span(), "no listener").help(
-            "listen: [{name: inbound, bind: 127.0.0.1:8080, lane: inbound, upstream: \"http://127.0.0.1:9000\"}]",
-        );
+        out.error("missing", "listen", root.span(), "no listener")
+            .help("listen: [{name: inbound, bind: 127.0.0.1:8080, lane: inbound, upstream: \"http://127.0.0.1:9000\"}]");
     }
     listeners
 }
@@ -229,8 +233,7 @@ fn upstream(section: &Section<'_>, lane: Option<Lane>, out: &mut Diagnostics) ->
 }
 
 fn protocol(section: &Section<'_>, out: &mut Diagnostics) -> Protocol {
-    const BUILT: &[(&str, Protocol)] =
-        &[("auto", Protocol::Auto), ("openai", Protocol::OpenAi), ("generic", Protocol::Generic)];
+    const BUILT: &[(&str, Protocol)] = &[("auto", Protocol::Auto), ("openai", Protocol::OpenAi), ("generic", Protocol::Generic)];
     const LATER: &[&str] = &["anthropic", "gemini", "bedrock", "mcp", "a2a", "ag-ui"];
     if let Some(node) = section.node("protocol")
         && let Some(word) = node.text().filter(|word| LATER.contains(word))
@@ -249,7 +252,10 @@ mod tests {
     #[test]
     fn origins() {
         let origin = Origin::parse("https://api.example.com:8443/v1/").unwrap();
-        assert_eq!((origin.scheme().as_str(), origin.authority().as_str(), origin.base()), ("https", "api.example.com:8443", "/v1"));
+        assert_eq!(
+            (origin.scheme().as_str(), origin.authority().as_str(), origin.base()),
+            ("https", "api.example.com:8443", "/v1")
+        );
         assert_eq!(origin.to_string(), "https://api.example.com:8443/v1");
         assert_eq!(Origin::parse("http://[::1]:9000").unwrap().base(), "");
         for bad in ["", "example.com", "/x", "ftp://x", "http://", "http://u:p@x", "http://x/?a=1", "http://x/#a", "http://a b"] {

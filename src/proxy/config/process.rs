@@ -92,7 +92,15 @@ pub enum LogFormat {
 /// Reads `limits`.
 pub(super) fn limits(root: &Section<'_>, out: &mut Diagnostics) -> Limits {
     const KEYS: &[&str] = &[
-        "body_max", "body_total_max", "stream_hold_max", "tool_call_max", "parallel_max", "connections_max", "connect", "idle", "drain",
+        "body_max",
+        "body_total_max",
+        "stream_hold_max",
+        "tool_call_max",
+        "parallel_max",
+        "connections_max",
+        "connect",
+        "idle",
+        "drain",
     ];
     let section = Section::open(root.node("limits"), "limits", KEYS, out);
     let default = Limits::default();

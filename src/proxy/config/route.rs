@@ -173,7 +173,17 @@ pub(super) fn read(root: &Section<'_>, listeners: &[Listener], out: &mut Diagnos
 
 fn one(node: &Node, path: &str, listeners: &[Listener], out: &mut Diagnostics) -> Route {
     const KEYS: &[&str] = &[
-        "match", "mode", "owner", "proof", "review", "expand_when", "workflow", "block_as", "uninspected", "websocket", "durability",
+        "match",
+        "mode",
+        "owner",
+        "proof",
+        "review",
+        "expand_when",
+        "workflow",
+        "block_as",
+        "uninspected",
+        "websocket",
+        "durability",
     ];
     let section = Section::open(Some(node), path, KEYS, out);
     if let Some(websocket) = section.node("websocket")
