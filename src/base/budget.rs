@@ -52,9 +52,10 @@ impl Claim {
     #[must_use]
     pub fn grow(&mut self, more: usize) -> bool {
         let total = self.shared.total;
-        let taken = self.shared.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-            used.checked_add(more).filter(|sum| *sum <= total)
-        });
+        let taken = self
+            .shared
+            .used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| used.checked_add(more).filter(|sum| *sum <= total));
         if taken.is_ok() {
             self.bytes += more;
         }

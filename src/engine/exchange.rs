@@ -6,9 +6,10 @@
 use std::sync::Arc;
 
 use crate::base::limits::HITS_MAX;
-use crate::base::names::{DataCategory, Lane, Stage, UnjudgedReason};
+use crate::base::names::{Lane, Stage, UnjudgedReason};
 use crate::base::verdict::{Act, Severity, Unjudged};
 use crate::program::Program;
+pub use crate::program::bits::{Bits, Categories};
 
 /// One breach, or several of the same kind.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,78 +30,21 @@ pub struct RuleHit {
     pub count: u32,
 }
 
-/// A set of small numbers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Bits {
-    words: Vec<u64>,
-}
+impl RuleHit {
+    /// What two hits of one kind share.
+    pub(crate) fn key(&self) -> (u32, Stage, &str, Act) {
+        (self.predicate, self.stage, &self.detector, self.act)
+    }
 
-impl Bits {
-    /// Adds one.
-    pub fn insert(&mut self, bit: u32) {
-        let (word, mask) = (bit as usize / 64, 1u64 << (bit % 64));
-        if self.words.len() <= word {
-            self.words.resize(word + 1, 0);
+    /// Adds this hit to a list, to one of its kind where there is one.
+    pub(crate) fn add_to(self, list: &mut Vec<Self>) {
+        match list.iter_mut().find(|known| known.key() == self.key()) {
+            Some(known) => {
+                known.count = known.count.saturating_add(self.count);
+                known.score_bp = known.score_bp.max(self.score_bp);
+            }
+            None => list.push(self),
         }
-        if let Some(slot) = self.words.get_mut(word) {
-            *slot |= mask;
-        }
-    }
-
-    /// Whether it is there.
-    pub fn contains(&self, bit: u32) -> bool {
-        self.words.get(bit as usize / 64).is_some_and(|w| w & (1u64 << (bit % 64)) != 0)
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.words.iter().all(|w| *w == 0)
-    }
-
-    /// All of them, in order.
-    pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        self.words
-            .iter()
-            .enumerate()
-            .flat_map(|(at, &word)| (0..64u32).filter(move |bit| word & (1u64 << bit) != 0).map(move |bit| at as u32 * 64 + bit))
-    }
-
-    /// As bytes, lowest bit first, padded to `bits`: the `checked` key of a record.
-    pub fn to_bytes(&self, bits: usize) -> Vec<u8> {
-        let mut out: Vec<u8> = self.words.iter().flat_map(|w| w.to_le_bytes()).collect();
-        out.resize(bits.div_ceil(8), 0);
-        out
-    }
-}
-
-/// A set of data categories.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Categories(pub(crate) u8);
-
-impl Categories {
-    /// The set of one.
-    pub fn of(category: DataCategory) -> Self {
-        Self(1 << category as u8)
-    }
-
-    /// Both together.
-    pub fn union(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// Whether it is there.
-    pub fn contains(self, category: DataCategory) -> bool {
-        self.0 & (1 << category as u8) != 0
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// All of them, in order of declaration.
-    pub fn iter(self) -> impl Iterator<Item = DataCategory> {
-        DataCategory::ALL.iter().copied().filter(move |c| self.contains(*c))
     }
 }
 
@@ -122,7 +66,7 @@ pub struct Exchange {
 impl Exchange {
     /// An exchange under this program, seen on this lane.
     pub fn new(program: Arc<Program>, lane: Lane) -> Self {
-        Self {
+        let mut exchange = Self {
             program,
             lane,
             act: Act::Allow,
@@ -132,7 +76,14 @@ impl Exchange {
             hits: Vec::new(),
             hits_more: 0,
             unjudged: Vec::new(),
+        };
+        let program = Arc::clone(&exchange.program);
+        for predicate in program.predicates() {
+            if predicate.unenforced.is_some() {
+                exchange.note_unjudged(UnjudgedReason::Unenforced, &predicate.id);
+            }
         }
+        exchange
     }
 
     /// The program it began with.
@@ -175,9 +126,26 @@ impl Exchange {
         self.data
     }
 
-    /// Labels of the topics of the task text (`topic.` left out), or none while there was no task text.
+    /// Names of the topics of the task text (`topic.` left out), or none while there was no task text.
     pub fn topics(&self) -> Option<Vec<Arc<str>>> {
-        self.topics.as_ref().map(|_| Vec::new())
+        self.topics.as_ref().map(|bits| bits.iter().map(|t| self.program.topic_name(t).into()).collect())
+    }
+
+    /// Notes breaches found by one judgement. Keeps the list in order and without doubles.
+    pub(crate) fn absorb(&mut self, hits: &[RuleHit]) {
+        for hit in hits {
+            self.act = self.act.join(hit.act);
+            match self.hits.binary_search_by(|known| known.key().cmp(&hit.key())) {
+                Ok(at) => {
+                    if let Some(known) = self.hits.get_mut(at) {
+                        known.count = known.count.saturating_add(hit.count);
+                        known.score_bp = known.score_bp.max(hit.score_bp);
+                    }
+                }
+                Err(at) if self.hits.len() < HITS_MAX => self.hits.insert(at, hit.clone()),
+                Err(_) => self.hits_more = self.hits_more.saturating_add(u64::from(hit.count)),
+            }
+        }
     }
 
     /// What was not inspected.

@@ -6,13 +6,16 @@
 
 use std::sync::Arc;
 
+use crate::pact::decimal::Decimal;
+use crate::pact::model;
+
 /// The value of a fact.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FactValue {
     /// True or false.
     Bool(bool),
-    /// A number.
-    Number(f64),
+    /// A number, exact.
+    Number(Decimal),
     /// A text.
     Text(Arc<str>),
     /// A list of texts.
@@ -23,6 +26,16 @@ impl FactValue {
     /// The text, if this is one.
     pub fn text(&self) -> Option<&str> {
         if let Self::Text(text) = self { Some(text) } else { None }
+    }
+}
+
+impl From<&model::FactValue> for FactValue {
+    fn from(value: &model::FactValue) -> Self {
+        match value {
+            model::FactValue::Text(text) => Self::Text(text.as_str().into()),
+            model::FactValue::Bool(b) => Self::Bool(*b),
+            model::FactValue::Number(n) => Self::Number(*n),
+        }
     }
 }
 
@@ -110,8 +123,8 @@ mod tests {
         facts.present("task.type", FactValue::Text("x".into())).absent("task.amount");
         assert_eq!(facts.get("caller.id"), &Fact::NoSource);
         assert_eq!(facts.get("task.amount"), &Fact::Absent);
-        facts.present("task.amount", FactValue::Number(3.0));
-        assert_eq!(facts.get("task.amount").value(), Some(&FactValue::Number(3.0)));
+        facts.present("task.amount", FactValue::Number(Decimal::from(3)));
+        assert_eq!(facts.get("task.amount").value(), Some(&FactValue::Number(Decimal::from(3))));
         assert_eq!(facts.iter().count(), 2);
     }
 }

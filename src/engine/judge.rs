@@ -1,12 +1,24 @@
 //! The one door of the engine: exchange, session, event and facts in, judgement out.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
+use super::arguments::{self, Arguments};
+use super::condition::View;
+use super::evaluate::{self, Outcome, Standing};
 use super::event::Event;
-use super::exchange::{Exchange, RuleHit};
+use super::exchange::{Bits, Categories, Exchange, RuleHit};
 use super::facts::Facts;
+use super::region::Region;
 use super::session::Session;
+use crate::base::names::{Stage, UnjudgedReason};
 use crate::base::verdict::{Act, Unjudged};
+use crate::program::Program;
+use crate::program::ir::{Scan, ToolRef};
+use crate::program::scratch::Found;
+pub use crate::program::scratch::{Lent, Scratch};
+use crate::protocol::text::Text;
+use crate::scan::host::{self, HostRef};
 
 /// What an event holds that can be rewritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +49,8 @@ pub enum Reason {
     ApprovalUnavailable,
     /// Redact became block, since the part cannot be rewritten.
     NotEditable,
+    /// More was found than is kept, so that not all of it could be rewritten.
+    OverLimit,
 }
 
 impl Reason {
@@ -45,6 +59,7 @@ impl Reason {
         match self {
             Self::ApprovalUnavailable => "approval_unavailable",
             Self::NotEditable => "not_editable",
+            Self::OverLimit => "over_limit",
         }
     }
 }
@@ -61,9 +76,27 @@ pub struct KnownTool {
     /// To what.
     pub target: Option<Arc<str>>,
     /// `read`, `write` or `external`.
-    pub effect: Arc<str>,
+    pub effect: &'static str,
     /// Whether it can be undone.
     pub reversible: bool,
+}
+
+impl From<ToolRef<'_>> for KnownTool {
+    fn from(tool: ToolRef<'_>) -> Self {
+        match tool.entry {
+            Some(entry) => Self {
+                key: Arc::clone(&entry.key),
+                listed: true,
+                action: entry.action.clone(),
+                target: entry.target.clone(),
+                effect: entry.effect.as_str(),
+                reversible: entry.reversible,
+            },
+            None => {
+                Self { key: tool.wire.into(), listed: false, action: None, target: None, effect: "external", reversible: false }
+            }
+        }
+    }
 }
 
 /// The answer to one event.
@@ -86,11 +119,9 @@ pub struct Judgement {
 }
 
 impl Judgement {
-    /// The predicate that speaks for the act: the gravest of its harshest hits, the first of equals.
+    /// The breach that speaks for the act: the gravest of its harshest, the first of equals.
     pub fn decisive(&self) -> Option<&RuleHit> {
-        let harshest =
-            |a: &&RuleHit, b: &&RuleHit| (a.act, a.severity).cmp(&(b.act, b.severity)).then(b.predicate.cmp(&a.predicate));
-        self.hits.iter().max_by(harshest)
+        self.hits.iter().max_by(|a, b| (a.act, a.severity).cmp(&(b.act, b.severity)).then(b.predicate.cmp(&a.predicate)))
     }
 
     /// Whether the event may not pass: block, or hold without approvals.
@@ -99,35 +130,14 @@ impl Judgement {
     }
 }
 
-/// Working memory that is reused from event to event.
-#[derive(Debug, Default)]
-pub struct Scratch {}
-
-/// Working memory lent from the program's pool; goes back when dropped.
-#[derive(Debug)]
-pub struct Lent {
-    scratch: Scratch,
-}
-
-impl Lent {
-    /// Borrows a scratch made for this exchange's program.
-    pub fn from(_exchange: &Exchange) -> Self {
-        Self { scratch: Scratch {} }
-    }
-}
-
-impl std::ops::Deref for Lent {
-    type Target = Scratch;
-
-    fn deref(&self) -> &Scratch {
-        &self.scratch
-    }
-}
-
-impl std::ops::DerefMut for Lent {
-    fn deref_mut(&mut self) -> &mut Scratch {
-        &mut self.scratch
-    }
+/// Where a text of the event came from.
+#[derive(Clone, Copy, Debug)]
+struct Source {
+    place: Place,
+    standing: Standing,
+    history: bool,
+    /// Place among the leaves of the arguments.
+    leaf: Option<usize>,
 }
 
 /// Judges one event under the program that the exchange has pinned, and notes the outcome in the exchange.
@@ -135,6 +145,327 @@ impl std::ops::DerefMut for Lent {
 /// Pure but for `exchange` and `scratch`. A session is read as it was handed in; released calls and turns
 /// are the caller's to add.
 pub fn judge(exchange: &mut Exchange, session: &Session, event: &Event<'_>, facts: &Facts, scratch: &mut Scratch) -> Judgement {
-    let _ = (session, event, facts, scratch, &exchange.program);
-    Judgement::default()
+    let program = Arc::clone(&exchange.program);
+    let rules = program.stage(event.stage);
+    let mut judgement = Judgement::default();
+    let tool = event.tool.map(|t| program.tool(t.name));
+    judgement.tool = tool.map(KnownTool::from);
+
+    let whole = Text::plain(event.tool.map_or("", |t| t.arguments).as_bytes(), 0..event.tool.map_or(0, |t| t.arguments.len()));
+    let arguments = if event.stage == Stage::Call && !rules.rules.is_empty() {
+        arguments::read(&whole, &program)
+    } else {
+        Arguments::default()
+    };
+    if arguments.plain && whole.as_str().trim_start().starts_with(['{', '[']) {
+        note(exchange, &mut judgement, UnjudgedReason::Undecodable, "arguments");
+    }
+
+    let mut topics: Vec<(u32, u32)> = Vec::new();
+    let shortfall = scan_all(&program, event, &arguments, scratch, &mut topics);
+    if event.stage == Stage::Request && rules.task_topics && exchange.topics.is_none() {
+        let fresh = topics.iter().filter(|(source, _)| event.texts.get(*source as usize).is_none_or(|t| !t.history));
+        exchange.topics = Some(fresh.map(|(_, topic)| *topic).collect());
+    }
+
+    let mut outcome = Outcome::default();
+    let view = View {
+        program: &program,
+        event,
+        facts,
+        session,
+        topics: exchange.topics.as_ref(),
+        tool: tool.as_ref(),
+        args: &arguments.values,
+        time: OnceCell::new(),
+    };
+    evaluate::gates(&view, rules, &mut scratch.applies);
+    evaluate::judge_wordless(&view, &scratch.applies, &mut exchange.checked, &mut outcome);
+    let texts = sources(event, &arguments).next().is_some();
+    if texts {
+        evaluate::check_text_rules(&program, event.stage, &scratch.applies, &mut exchange.checked);
+        exchange.data = exchange.data.union(judge_texts(&program, event, &arguments, scratch, &topics, &mut outcome));
+        collect_redactions(&program, event, &arguments, scratch, &mut judgement.redactions);
+    }
+    if rules.hosts || rules.links {
+        judge_hosts(&program, event, &arguments, scratch, &mut exchange.checked, &mut outcome);
+    }
+    if shortfall.starved {
+        note(exchange, &mut judgement, UnjudgedReason::Timeout, "findings");
+    }
+    if shortfall.flood > 0 {
+        note(exchange, &mut judgement, UnjudgedReason::OverLimit, "findings");
+        if outcome.act >= Act::Redact {
+            outcome.act = Act::Block;
+            outcome.reason = Some(Reason::OverLimit);
+        }
+    }
+    outcome.settle(exchange);
+    exchange.join(outcome.act);
+    judgement.act = outcome.act;
+    judgement.hits = outcome.hits;
+    judgement.reason = outcome.reason;
+    judgement
+}
+
+/// Judges something that cannot be inspected: predicates that say `unread: block` at this stage block it.
+/// `event` holds stage, lane, time and, where known, the tool. What the route's table says comes on top.
+pub fn unread(
+    exchange: &mut Exchange,
+    session: &Session,
+    event: &Event<'_>,
+    facts: &Facts,
+    reason: UnjudgedReason,
+    what: &str,
+) -> Judgement {
+    let program = Arc::clone(&exchange.program);
+    let mut judgement = Judgement::default();
+    note(exchange, &mut judgement, reason, what);
+    let tool = event.tool.map(|t| program.tool(t.name));
+    let view = View {
+        program: &program,
+        event,
+        facts,
+        session,
+        topics: exchange.topics.as_ref(),
+        tool: tool.as_ref(),
+        args: &[],
+        time: OnceCell::new(),
+    };
+    for (at, info) in program.predicates().iter().enumerate() {
+        let at = at as u32;
+        let blocks = program.guarded(at).is_some_and(|g| g.unread_block) && info.stages.contains(&event.stage);
+        if blocks && evaluate::gate(&view, at) {
+            judgement.act = Act::Block;
+            judgement.hits.push(RuleHit {
+                predicate: at,
+                stage: event.stage,
+                detector: "unread".into(),
+                act: Act::Block,
+                severity: info.severity,
+                score_bp: 10_000,
+                count: 1,
+            });
+        }
+    }
+    exchange.absorb(&judgement.hits);
+    judgement.tool = tool.map(KnownTool::from);
+    judgement
+}
+
+fn note(exchange: &mut Exchange, judgement: &mut Judgement, reason: UnjudgedReason, what: &str) {
+    exchange.note_unjudged(reason, what);
+    judgement.unjudged.push(Unjudged { reason, what: what.chars().take(64).collect() });
+}
+
+/// Every text of the event in a fixed order: its texts, then what the arguments hold.
+fn sources<'e>(event: &'e Event<'_>, arguments: &'e Arguments<'_>) -> impl Iterator<Item = (Source, &'e str)> {
+    let executed = event.tool.is_some_and(|t| t.executed);
+    let standing = move |editable| Standing { editable, executed, late: false };
+    let rewritable = event.tool.is_some_and(|t| t.editable);
+    let texts = event.texts.iter().enumerate().map(move |(at, t)| {
+        (Source { place: Place::Text(at), standing: standing(t.editable), history: t.history, leaf: None }, t.text)
+    });
+    let inside = move |editable, leaf| Source { place: Place::Arguments, standing: standing(editable), history: false, leaf };
+    let leaves = arguments.leaves.iter().enumerate();
+    let leaves = leaves.map(move |(at, l)| (inside(rewritable && l.editable, Some(at)), l.text.as_str()));
+    let plain = event.tool.filter(|_| arguments.plain).map(move |t| (inside(rewritable, None), t.arguments));
+    texts.chain(leaves).chain(plain)
+}
+
+/// What a scan could not do.
+#[derive(Clone, Copy, Debug, Default)]
+struct Shortfall {
+    /// Hits beyond the ceiling.
+    flood: u64,
+    /// A pattern ran out of steps.
+    starved: bool,
+}
+
+/// Scans every text.
+fn scan_all(
+    program: &Program,
+    event: &Event<'_>,
+    arguments: &Arguments<'_>,
+    scratch: &mut Scratch,
+    topics: &mut Vec<(u32, u32)>,
+) -> Shortfall {
+    let mut shortfall = Shortfall::default();
+    scratch.found.clear();
+    let Some(place) = program.stage(event.stage).scanner else { return shortfall };
+    let Some(scan) = program.scans.get(place as usize) else { return shortfall };
+    let Some(cache) = scratch.scans.get_mut(place as usize) else { return shortfall };
+    for (at, (_, text)) in sources(event, arguments).enumerate() {
+        scratch.hits.clear();
+        shortfall.flood += scan.scanner.scan(text, cache, &mut scratch.hits);
+        shortfall.starved |= cache.starved();
+        let source = at as u32;
+        scratch.found.extend(scratch.hits.iter().map(|hit| Found { source, hit: *hit, act: Act::Allow }));
+        if !scan.topics.is_empty() {
+            let over = scan.scanner.topics_of(cache);
+            topics.extend(over.iter().filter_map(|(t, _)| scan.topics.get(*t as usize)).map(|t| (source, *t)));
+        }
+    }
+    shortfall
+}
+
+/// Judges the hits and topics of every text. Gives the categories of data seen.
+fn judge_texts(
+    program: &Program,
+    event: &Event<'_>,
+    arguments: &Arguments<'_>,
+    scratch: &mut Scratch,
+    topics: &[(u32, u32)],
+    outcome: &mut Outcome,
+) -> Categories {
+    let mut seen = Categories::default();
+    let Some(scan) = program.scan(event.stage) else { return seen };
+    let (mut found, mut topics) = (scratch.found.as_mut_slice(), topics);
+    for (at, (source, text)) in sources(event, arguments).enumerate() {
+        let mine = found.iter().take_while(|f| f.source == at as u32).count();
+        let (here, rest) = std::mem::take(&mut found).split_at_mut(mine);
+        found = rest;
+        let mut data = Categories::default();
+        for found in here {
+            if !source.history {
+                data = data.union(scan.categories.get(found.hit.pattern as usize).copied().unwrap_or_default());
+            }
+            found.act = evaluate::judge_hit(
+                program,
+                event.stage,
+                scan,
+                &scratch.applies,
+                &found.hit,
+                source.history,
+                source.standing,
+                outcome,
+            );
+        }
+        let spoken = topics.iter().take_while(|(source, _)| *source == at as u32).count();
+        let (here, rest) = topics.split_at_checked(spoken).unwrap_or_default();
+        topics = rest;
+        if !source.history {
+            let names: Bits = here.iter().map(|(_, t)| *t).collect();
+            let fixed = Standing { editable: false, ..source.standing };
+            let nothing = evaluate::is_public(data) && !text.is_empty();
+            evaluate::judge_whole_text(program, event.stage, &scratch.applies, &names, nothing, fixed, outcome);
+        }
+        seen = seen.union(data);
+    }
+    seen
+}
+
+/// Merges what must be replaced into regions, text by text.
+fn collect_redactions(
+    program: &Program,
+    event: &Event<'_>,
+    arguments: &Arguments<'_>,
+    scratch: &Scratch,
+    out: &mut Vec<Redaction>,
+) {
+    let Some(scan) = program.scan(event.stage) else { return };
+    if scratch.found.iter().all(|f| f.act < Act::Redact) {
+        return;
+    }
+    let mut found = scratch.found.iter().peekable();
+    for (at, (source, _)) in sources(event, arguments).enumerate() {
+        let mut region: Option<Region> = None;
+        while let Some(next) = found.next_if(|f| f.source == at as u32) {
+            if next.act < Act::Redact {
+                continue;
+            }
+            if let Some(open) = &mut region {
+                if open.takes(&next.hit) {
+                    continue;
+                }
+                put(scan, arguments, source, open, out);
+            }
+            region = Some(Region::of(&next.hit));
+        }
+        if let Some(region) = &region {
+            put(scan, arguments, source, region, out);
+        }
+    }
+    // JSON inside strings is read twice: as it stands and opened.
+    let first = out.partition_point(|r| r.place != Place::Arguments);
+    if out.len() > first + 1 {
+        out.sort_by(|a, b| (a.place, a.start, a.end).cmp(&(b.place, b.start, b.end)));
+        out.dedup_by(|next, kept| {
+            let joined = next.place == kept.place && next.start < kept.end;
+            if joined {
+                kept.end = kept.end.max(next.end);
+            }
+            joined
+        });
+    }
+}
+
+fn put(scan: &Scan, arguments: &Arguments<'_>, source: Source, region: &Region, out: &mut Vec<Redaction>) {
+    let Some((_, replacement)) = scan.labels.get(region.pattern as usize) else { return };
+    let mut range = region.start..region.end;
+    if let Some(leaf) = source.leaf {
+        let Some(raw) = arguments.leaves.get(leaf).and_then(|l| l.text.raw_of(range)) else { return };
+        range = raw;
+    }
+    out.push(Redaction { place: source.place, start: range.start, end: range.end, replacement: Arc::clone(replacement) });
+}
+
+/// Finds hosts where the rules look for them, and judges them.
+fn judge_hosts(
+    program: &Program,
+    event: &Event<'_>,
+    arguments: &Arguments<'_>,
+    scratch: &Scratch,
+    checked: &mut Bits,
+    outcome: &mut Outcome,
+) {
+    let rules = program.stage(event.stage);
+    let standing = Standing::of(event);
+    let mut hosts: Vec<HostRef> = Vec::new();
+    if event.stage == Stage::Egress {
+        if let Some(to) = event.host {
+            hosts.push(destination(to, program));
+        }
+        evaluate::judge_hosts(program, event.stage, &scratch.applies, &hosts, false, standing, outcome);
+        hosts.clear();
+    } else if rules.hosts {
+        for (source, text) in sources(event, arguments) {
+            if !source.history {
+                host::find(text, &program.suffixes, &mut hosts);
+            }
+        }
+        evaluate::judge_hosts(program, event.stage, &scratch.applies, &hosts, false, standing, outcome);
+        hosts.clear();
+    }
+    if rules.links {
+        for text in event.texts.iter().filter(|t| !t.history) {
+            host::find(text.text, &program.suffixes, &mut hosts);
+        }
+        evaluate::judge_hosts(program, event.stage, &scratch.applies, &hosts, true, standing, outcome);
+    }
+    for (at, rule) in rules.rules.iter().enumerate() {
+        let looked = matches!(rule.check, crate::program::ir::Check::Host { .. });
+        if looked && scratch.applies.contains(at as u32) {
+            checked.insert(rule.predicate);
+        }
+    }
+}
+
+/// A connection's destination in the form that host rules know.
+fn destination(to: super::event::HostEvent<'_>, program: &Program) -> HostRef {
+    let scheme = to.scheme.unwrap_or("http");
+    let name = if to.name.contains(':') && !to.name.starts_with('[') { format!("[{}]", to.name) } else { to.name.to_owned() };
+    let mut found = Vec::new();
+    host::find(&format!("{scheme}://{name}/"), &program.suffixes, &mut found);
+    let mut host = found.into_iter().next().unwrap_or_else(|| HostRef {
+        start: 0,
+        end: 0,
+        host: to.name.to_ascii_lowercase(),
+        address: false,
+        port: None,
+        scheme: None,
+    });
+    host.port = to.port;
+    host.scheme = to.scheme.map(str::to_ascii_lowercase);
+    host
 }

@@ -6,10 +6,14 @@
 //! allocation beyond the reused [`Scratch`](judge::Scratch). It will not read wire formats, hold bytes
 //! or write records; the guard does.
 
+mod arguments;
+pub mod condition;
+mod evaluate;
 pub mod event;
 pub mod exchange;
 pub mod facts;
 pub mod judge;
 pub mod placing;
+mod region;
 pub mod session;
 pub mod stream;

@@ -1,12 +1,25 @@
-//! The program: flat tables of rules beside their scanner, ready to be run.
+//! The program: flat tables of rules beside their scanners, ready to be run.
 //!
 //! Promises: immutable, `Send + Sync`, shared by `Arc`; the order of predicates is that of the `checked`
-//! bitmap and of `pact.load`. It knows neither pact texts nor wire formats.
+//! bitmap and of `pact.load`. It knows no wire formats and no document's text.
 
+use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::base::names::Stage;
-use crate::base::verdict::Severity;
+use jiff::tz::TimeZone;
+
+use super::bits::{Bits, Categories};
+use super::condition::Condition;
+use super::coverage::Coverage;
+use super::scratch::Pool;
+use crate::base::names::{DataCategory, Lane, Stage};
+use crate::base::verdict::{Act, Severity};
+use crate::pact::args::Schema;
+use crate::pact::decimal::Decimal;
+use crate::pact::model::{Effect, Quantity};
+use crate::scan::Scanner;
+use crate::scan::host::{HostRule, Suffixes};
 
 /// Whose promise a program keeps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,7 +28,7 @@ pub struct Identity {
     pub pact: Arc<str>,
     /// Version of the promise.
     pub version: Arc<str>,
-    /// The agent it binds.
+    /// The agent it binds; empty where the pact names none yet.
     pub agent: Arc<str>,
     /// SHA-256 of the canonical form of the document.
     pub digest: [u8; 32],
@@ -38,31 +51,205 @@ pub struct PredicateInfo {
     pub dimension: Arc<str>,
     /// Stages at which this build checks it.
     pub stages: Vec<Stage>,
-    /// Whether some part of it cannot be run by this build, and which.
+    /// What of it this build cannot run, and why; judges apart.
     pub unenforced: Option<Arc<str>>,
-    /// Whether what this build cannot run is left to judges, which is never counted as enforced.
+    /// Whether some of it is left to judges, which is never counted as enforced.
     pub judged: bool,
 }
 
-/// A fact the pact declares.
+/// A fact the pact declares or reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FactInfo {
     /// Its name.
     pub name: Arc<str>,
-    /// `string`, `number`, `bool` or `list`.
-    pub kind: Arc<str>,
+    /// `string`, `number` or `bool`.
+    pub kind: &'static str,
     /// Predicates that read it.
     pub predicates: Vec<u32>,
 }
 
-/// A compiled pact.
+/// A pack whose entries the program uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackUse {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its version.
+    pub version: Arc<str>,
+    /// `sha256:…` of its file.
+    pub digest: Arc<str>,
+}
+
+/// One tool of the catalogue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tool {
+    /// Key of the catalogue.
+    pub key: Arc<str>,
+    /// What kind of act it is.
+    pub action: Option<Arc<str>>,
+    /// What it acts on.
+    pub target: Option<Arc<str>>,
+    /// What it does to the world.
+    pub effect: Effect,
+    /// Whether what it does can be undone.
+    pub reversible: bool,
+    /// Whether its results may be believed.
+    pub trusted: bool,
+    /// Data categories of its results.
+    pub data: Categories,
+    /// The server it belongs to.
+    pub server: Option<Arc<str>>,
+}
+
+/// A tool as an event names it.
+#[derive(Clone, Copy, Debug)]
+pub struct ToolRef<'a> {
+    /// The name on the wire.
+    pub wire: &'a str,
+    /// Its place in the catalogue, and its entry.
+    pub entry: Option<&'a Tool>,
+    /// Its place.
+    pub index: Option<u32>,
+}
+
+/// When a predicate applies.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Guarded {
+    /// Bits of [`Lane`]; none: all.
+    pub(crate) lanes: Option<u8>,
+    /// Must be true or unknown.
+    pub(crate) when: Option<Condition>,
+    /// Must not be true.
+    pub(crate) unless: Option<Condition>,
+    /// Blocks what cannot be inspected, at its stages.
+    pub(crate) unread_block: bool,
+}
+
+/// One check at one stage.
+#[derive(Clone, Debug)]
+pub(crate) struct Rule {
+    /// Place of its predicate.
+    pub(crate) predicate: u32,
+    /// What is done when it fails.
+    pub(crate) act: Act,
+    /// What is checked.
+    pub(crate) check: Check,
+}
+
+/// What is checked.
+#[derive(Clone, Debug)]
+pub(crate) enum Check {
+    /// None of these patterns (of the stage's scanner) with at least this score, none of these topics.
+    Match { patterns: Bits, min_score_bp: u16, topics: Bits },
+    /// Arguments against a schema.
+    Args(Box<Schema>),
+    /// A condition that must hold.
+    Require(Condition),
+    /// A quantity within bounds.
+    Bound { quantity: Quantity, min: Option<Decimal>, max: Option<Decimal> },
+    /// The fact `task.type`, and topics of the task text.
+    Task { allow: Option<HashSet<Arc<str>>>, deny: HashSet<Arc<str>>, deny_topics: Bits },
+    /// The tool.
+    Tool { allow: Option<Bits>, deny: Bits },
+    /// `action` or `target` of the tool.
+    ToolWord { target: bool, allow: Option<HashSet<Arc<str>>>, deny: HashSet<Arc<str>> },
+    /// Data categories.
+    Data { allow: Option<Categories>, deny: Categories, patterns: Bits },
+    /// Hosts in arguments, connections and, for links, texts.
+    Host { allow: Option<Vec<HostRule>>, deny: Vec<HostRule>, links: bool },
+}
+
+impl Check {
+    /// The detector that a record names for it; a match names its pattern instead.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Match { .. } => "match",
+            Self::Args(_) => "args",
+            Self::Require(_) => "require",
+            Self::Bound { quantity, .. } => quantity.as_str(),
+            Self::Task { .. } => "task",
+            Self::Tool { .. } => "tool",
+            Self::ToolWord { target, .. } => {
+                if *target {
+                    "target"
+                } else {
+                    "action"
+                }
+            }
+            Self::Data { .. } => "data",
+            Self::Host { links, .. } => {
+                if *links {
+                    "link_host"
+                } else {
+                    "host"
+                }
+            }
+        }
+    }
+
+    /// Whether it looks at text (arguments apart).
+    pub(crate) fn reads_text(&self) -> bool {
+        matches!(self, Self::Match { .. } | Self::Data { .. } | Self::Host { links: true, .. })
+    }
+}
+
+/// All that happens at one stage.
 #[derive(Debug, Default)]
+pub(crate) struct StageRules {
+    /// By predicate, then in order of the document.
+    pub(crate) rules: Vec<Rule>,
+    /// Which scanner of the program, if any pattern or topic is looked for here.
+    pub(crate) scanner: Option<u32>,
+    /// Whether topics of the task text are fixed here.
+    pub(crate) task_topics: bool,
+    /// Whether hosts are looked for in arguments.
+    pub(crate) hosts: bool,
+    /// Whether hosts are looked for in texts.
+    pub(crate) links: bool,
+}
+
+/// A scanner and what its patterns are to this program.
+#[derive(Debug)]
+pub(crate) struct Scan {
+    pub(crate) scanner: Arc<Scanner>,
+    /// By pattern: label, replacement.
+    pub(crate) labels: Vec<(Arc<str>, Arc<str>)>,
+    /// By pattern: whether it is looked for in older history (injection).
+    pub(crate) history: Bits,
+    /// By pattern: the category of its data; empty where it has none.
+    pub(crate) categories: Vec<Categories>,
+    /// By topic of this scanner: place in [`Program::topics`].
+    pub(crate) topics: Vec<u32>,
+    /// Longest match and look-ahead of any pattern.
+    pub(crate) hold_back: usize,
+}
+
+/// A compiled pact.
+#[derive(Debug)]
 pub struct Program {
     pub(crate) identity: Identity,
     pub(crate) header: Arc<str>,
     pub(crate) digest: [u8; 32],
     pub(crate) predicates: Vec<PredicateInfo>,
+    pub(crate) guarded: Vec<Guarded>,
+    /// By place of [`Stage`].
+    pub(crate) stages: Vec<StageRules>,
+    pub(crate) scans: Vec<Scan>,
+    pub(crate) tools: Vec<Tool>,
+    /// Keys and aliases.
+    pub(crate) tool_names: HashMap<Box<str>, u32>,
+    /// Full labels (`topic.…`) of the topics it looks for.
+    pub(crate) topics: Vec<Arc<str>>,
     pub(crate) facts: Vec<FactInfo>,
+    pub(crate) packs: Vec<PackUse>,
+    /// Paths of arguments that conditions look at.
+    pub(crate) arg_paths: Vec<Vec<String>>,
+    /// Endings by which a bare host is known.
+    pub(crate) suffixes: Suffixes,
+    pub(crate) zone: TimeZone,
+    pub(crate) business_hours: Option<(u8, u8)>,
+    pub(crate) coverage: Coverage,
+    pub(crate) sources: Vec<Arc<str>>,
+    pub(crate) pool: Pool,
 }
 
 impl Program {
@@ -91,23 +278,88 @@ impl Program {
         self.predicates.get(index as usize)
     }
 
-    /// The facts it declares.
+    /// The facts it declares or reads, in order of name.
     pub fn facts(&self) -> &[FactInfo] {
         &self.facts
     }
 
-    /// Whether any rule looks at text at this stage; where not, nothing needs to be held or read for it.
-    pub fn reads_text(&self, _stage: Stage) -> bool {
-        true
+    /// The packs it uses.
+    pub fn packs(&self) -> &[PackUse] {
+        &self.packs
     }
 
-    /// Most bytes of text that a stream at this stage holds back, less what has no bound.
-    pub fn hold_back(&self, _stage: Stage) -> usize {
-        0
+    /// The catalogue.
+    pub fn tools(&self) -> &[Tool] {
+        &self.tools
+    }
+
+    /// The tool with this name on the wire. Exact bytes: a name in another normal form is another tool,
+    /// and one not listed is external, irreversible, untrusted, and outside every allow.
+    pub fn tool<'a>(&'a self, wire: &'a str) -> ToolRef<'a> {
+        let index = self.tool_names.get(wire).copied();
+        ToolRef { wire, entry: index.and_then(|i| self.tools.get(i as usize)), index }
+    }
+
+    /// What `check` prints of it.
+    pub fn coverage(&self) -> &Coverage {
+        &self.coverage
+    }
+
+    /// The documents it was compiled from, as read.
+    pub fn sources(&self) -> &[Arc<str>] {
+        &self.sources
+    }
+
+    /// Whether any rule looks at text at this stage; where not, nothing needs to be held for it.
+    pub fn reads_text(&self, stage: Stage) -> bool {
+        let stage = self.stage(stage);
+        stage.scanner.is_some() || stage.links
+    }
+
+    /// Most bytes of text that a stream at this stage holds back; a match without bound is swallowed, not
+    /// held.
+    pub fn hold_back(&self, stage: Stage) -> usize {
+        self.scan(stage).map_or(0, |s| s.hold_back)
     }
 
     /// Whether its term has begun and not ended at this instant. A pact without dates is always in force.
     pub fn in_force(&self, now_us: i64) -> bool {
         self.identity.effective_us.is_none_or(|from| now_us >= from) && self.identity.expires_us.is_none_or(|to| now_us < to)
     }
+
+    /// Name of a topic without `topic.`, by place.
+    pub fn topic_name(&self, topic: u32) -> &str {
+        self.topics.get(topic as usize).map_or("", |label| label.strip_prefix("topic.").unwrap_or(label))
+    }
+
+    /// The zone of `evidence.context`.
+    pub fn zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
+    /// Business hours: from, to (exclusive).
+    pub fn business_hours(&self) -> Option<(u8, u8)> {
+        self.business_hours
+    }
+
+    pub(crate) fn stage(&self, stage: Stage) -> &StageRules {
+        static NONE: StageRules = StageRules { rules: Vec::new(), scanner: None, task_topics: false, hosts: false, links: false };
+        self.stages.get(stage as usize).unwrap_or(&NONE)
+    }
+
+    pub(crate) fn scan(&self, stage: Stage) -> Option<&Scan> {
+        self.stage(stage).scanner.and_then(|at| self.scans.get(at as usize))
+    }
+
+    pub(crate) fn guarded(&self, predicate: u32) -> Option<&Guarded> {
+        self.guarded.get(predicate as usize)
+    }
 }
+
+/// The bit of a lane in [`Guarded::lanes`].
+pub(crate) fn lane_bit(lane: Lane) -> u8 {
+    1 << lane as u8
+}
+
+/// The category of text in which nothing was found.
+pub(crate) const NOTHING_FOUND: Categories = Categories::of(DataCategory::Public);

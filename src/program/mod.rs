@@ -1,7 +1,15 @@
 //! The compiled pact: an unverified image has no reader.
+//!
+//! A checked pact is lowered to flat tables of rules beside one scanner a stage ([`lower`]), shown to
+//! people ([`coverage`]), kept in one file ([`image`]) and put in force behind one pointer ([`live`]).
 
+pub mod bits;
+pub mod condition;
+pub mod coverage;
 pub mod ir;
 pub mod live;
+pub mod lower;
+pub mod scratch;
 
 pub use ir::Program;
 pub use live::Live;
