@@ -1,1 +1,22 @@
-//! The signed log: a record acknowledged is on disk.
+//! Evidence: every exchange leaves one record in a signed, append-only log that anyone can verify
+//! from files and a public key alone.
+//!
+//! Promises: a record that was acknowledged is on disk; an index once given is never given again;
+//! nothing is signed that has not been read back from the disk; a record that could not be written is
+//! counted in one that was. Not promised: that traffic could not go around the guard, or that a
+//! detector was right.
+
+mod error;
+mod files;
+mod handle;
+pub mod keeping;
+pub mod kind;
+pub mod log;
+pub mod merkle;
+mod privacy;
+pub mod record;
+pub mod shape;
+pub mod traffic;
+
+pub use error::LogError;
+pub use log::{Full, Log, LogHandle, LogOptions, Slot, Ticket};

@@ -1,0 +1,81 @@
+//! Why a log cannot be opened, written or read.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::seal::SealError;
+
+/// Why a log cannot be opened, written or read.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum LogError {
+    /// The queue has no room. The record was not taken; it is counted in a `gap` record.
+    Full,
+    /// The log is closed.
+    Closed,
+    /// The record is larger than a record may be.
+    TooLarge(usize),
+    /// Another process has the directory open.
+    Locked {
+        /// The directory.
+        dir: PathBuf,
+        /// What the lock file says about the holder.
+        holder: String,
+    },
+    /// A file could not be read or written.
+    File(PathBuf, Arc<std::io::Error>),
+    /// A key could not be read, made or used.
+    Seal(Arc<SealError>),
+    /// A name that cannot stand in an origin or a key.
+    BadName(String),
+    /// The directory was written by a newer version.
+    TooNew(PathBuf),
+    /// The thread of the log could not be started, or has ended.
+    Thread,
+}
+
+impl LogError {
+    /// Ties an I/O error to its file.
+    pub(crate) fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+        move |error| Self::File(path.to_owned(), Arc::new(error))
+    }
+}
+
+impl std::fmt::Display for LogError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Full => f.write_str("the evidence log has no room"),
+            Self::Closed => f.write_str("the evidence log is closed"),
+            Self::TooLarge(size) => write!(f, "a record of {size} bytes is larger than a record may be"),
+            Self::Locked { dir, holder } => write!(
+                f,
+                "the evidence directory {} is in use by another process ({holder}); give each sidecar a directory of its own, \
+                 or stop the other one",
+                dir.display()
+            ),
+            Self::File(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Seal(error) => error.fmt(f),
+            Self::BadName(name) => {
+                write!(f, "`{name}` cannot stand in an origin: letters, digits, dot, dash, underscore, colon and slash only")
+            }
+            Self::TooNew(path) => write!(f, "{} was written by a newer version", path.display()),
+            Self::Thread => f.write_str("the thread of the evidence log has ended"),
+        }
+    }
+}
+
+impl std::error::Error for LogError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::File(_, error) => Some(error),
+            Self::Seal(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<SealError> for LogError {
+    fn from(error: SealError) -> Self {
+        Self::Seal(Arc::new(error))
+    }
+}
