@@ -4,6 +4,7 @@
 //! error, and nothing that comes from outside can act on the terminal.
 
 pub mod args;
+mod demo;
 mod input;
 mod keygen;
 mod packs;

@@ -1,6 +1,6 @@
 //! The command as people and scripts meet it: what it prints where, and how it ends.
 
-use crate::support::command::servanda;
+use crate::support::command::{servanda, servanda_with};
 
 #[test]
 fn wrong_use_is_two_and_help_is_zero() {
@@ -34,4 +34,54 @@ fn completions_and_pages() {
     assert!(servanda(folder.path(), &["man"]).out.contains(".TH servanda 1"));
     assert_eq!(servanda(folder.path(), &["man", "-o", "pages"]).code, 0);
     assert!(folder.path().join("pages/servanda-keygen.1").exists());
+}
+
+#[test]
+fn scan_names_places_in_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = "{\"id\":7,\"text\":\"Grüße an jane@example.com\",\"more\":[1]}\n\n{\"id\":\"b\",\"text\":\"nothing\"}\n{\"text\":\"no id\"}\n";
+    let run = servanda_with(folder.path(), &["scan", "--packs", "pii", "--jsonl"], lines);
+    assert_eq!(run.code, 0, "{}", run.err);
+    let said: Vec<serde_json::Value> = run.out.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(said.len(), 3);
+    let found = &said[0]["findings"][0];
+    assert_eq!((said[0]["id"].as_i64(), found["label"].as_str()), (Some(7), Some("pii.email")));
+    assert_eq!((found["start"].as_u64(), found["end"].as_u64()), (Some(11), Some(27)), "{found}");
+    assert_eq!(said[1], serde_json::json!({"id": "b", "findings": []}));
+    assert_eq!(said[2], serde_json::json!({"id": null, "findings": []}));
+}
+
+#[test]
+fn scan_tells_of_lines_it_cannot_read_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = servanda_with(folder.path(), &["scan", "--jsonl", "-"], "{\"id\":1}\n{\"id\":2,\"text\":\"ok\"}\n");
+    assert_eq!((run.code, run.out.trim()), (2, r#"{"id":2,"findings":[]}"#));
+    assert!(run.err.contains("line 1"), "{}", run.err);
+}
+
+#[test]
+fn scan_walks_folders_and_fails_when_told_to() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("sub")).unwrap();
+    std::fs::write(folder.path().join("sub/a.txt"), "first line\nwrite to jane@example.com\x1b[31m").unwrap();
+    std::fs::write(folder.path().join("b.bin"), [0xff, 0xfe]).unwrap();
+    let run = servanda(folder.path(), &["scan", "--packs", "pii", "."]);
+    assert_eq!(run.code, 0, "{}", run.err);
+    assert!(run.out.contains("sub/a.txt:2:10  pii.email"), "{}", run.out);
+    assert!(!run.out.contains("jane@"), "what was found is printed unasked: {}", run.out);
+    assert!(run.err.contains("1 file not read"), "{}", run.err);
+    assert_eq!(servanda(folder.path(), &["scan", "--fail-on", "secret", "sub"]).code, 0);
+    assert_eq!(servanda(folder.path(), &["scan", "--fail-on", "secret,pii", "sub"]).code, 1);
+    assert_eq!(servanda(folder.path(), &["scan", "--packs", "nope", "sub"]).code, 2);
+    assert_eq!(servanda(folder.path(), &["scan", "missing.txt"]).code, 2);
+}
+
+#[test]
+fn the_shipped_packs_keep_their_examples() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = servanda(folder.path(), &["packs", "test"]);
+    assert_eq!(run.code, 0, "{}{}", run.out, run.err);
+    assert!(servanda(folder.path(), &["packs", "list"]).out.contains("pii"));
+    assert_eq!(servanda(folder.path(), &["packs", "show", "pii", "--json"]).json()["pack"], "pii");
+    assert_eq!(servanda(folder.path(), &["packs", "show", "nope"]).code, 2);
 }
