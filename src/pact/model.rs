@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use crate::base::diagnostic::Span;
 use crate::base::names::{DataCategory, Lane, Stage, words};
 use crate::base::verdict::{Act, Severity};
+use crate::scan::pattern::{Kind, Pattern};
 
 use super::args::Schema;
 use super::condition::Expr;
@@ -159,8 +160,31 @@ pub struct Detector {
     pub name: String,
     /// How it is found.
     pub kind: DetectorKind,
+    /// The category of the data that a hit is; public when the document does not say.
+    pub category: DataCategory,
     /// Place of its entry.
     pub span: Span,
+}
+
+impl Detector {
+    /// What the scanner is given: label `own.<name>`, pack `own`.
+    pub fn pattern(&self) -> Pattern {
+        let label = format!("own.{}", self.name);
+        let (kind, bytes_max) = match &self.kind {
+            DetectorKind::Phrases(phrases) => (Kind::Phrases(phrases.clone()), None),
+            DetectorKind::Regex { regex, bytes_max } => (Kind::Regex(regex.clone()), Some(*bytes_max)),
+        };
+        Pattern {
+            detector: label.clone(),
+            label,
+            pack: "own".to_owned(),
+            kind,
+            verify: None,
+            score_bp: 10_000,
+            category: self.category,
+            bytes_max,
+        }
+    }
 }
 
 /// How an own pattern is found.

@@ -1,0 +1,299 @@
+//! Checks: the eight words a predicate may check with, each with its own keys, and where each can run.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::base::diagnostic::nearest;
+use crate::base::document::Value;
+use crate::base::names::{DataCategory, Stage};
+use crate::pact::args;
+use crate::pact::condition::{self, Scope};
+use crate::pact::decimal::Decimal;
+use crate::pact::model::{
+    BoundCheck, Check, Detector, FactType, FlowCheck, MatchCheck, MeasureCheck, Quantity, SetCheck, SetKind, Statistic, Tool,
+};
+use crate::pact::pack::Packs;
+use crate::scan::host::HostRule;
+
+use super::confusions;
+use super::cursor::{At, Reader};
+
+/// The names that checks and conditions refer to.
+pub(super) struct Names<'a> {
+    pub(super) packs: &'a Packs,
+    pub(super) facts: &'a BTreeMap<String, FactType>,
+    pub(super) tools: &'a [Tool],
+    pub(super) detectors: &'a [Detector],
+    pub(super) topics: BTreeSet<String>,
+}
+
+impl Names<'_> {
+    pub(super) fn scope(&self) -> Scope<'_> {
+        Scope { facts: self.facts, tools: self.tools, topics: &self.topics }
+    }
+}
+
+/// Where a check can run.
+pub(super) fn stages(check: &Check) -> &'static [Stage] {
+    use Stage::{Call, Egress, End, Request, Response, Result, Window};
+    match check {
+        Check::Set(set) => match set.kind {
+            SetKind::Task => &[Request, Call, Result, Response, Egress],
+            SetKind::Tool | SetKind::Target | SetKind::Action => &[Call],
+            SetKind::Host => &[Call, Egress],
+            SetKind::LinkHost => &[Request, Result, Response],
+            SetKind::Data => &[Request, Call, Result, Response, Egress],
+        },
+        Check::Match(_) => &[Request, Call, Result, Response, Egress],
+        Check::Args(_) => &[Call],
+        Check::Require(_) => &[Request, Call, Result, Response, Egress, End],
+        Check::Bound(bound) => match bound.quantity {
+            Quantity::OpenTasks => &[Request],
+            Quantity::LatencyMs | Quantity::TokensIn | Quantity::TokensOut | Quantity::Cost | Quantity::ReplyChars => &[End],
+            Quantity::LocalHour => &[Request, Call, Result, Response, Egress, End],
+            Quantity::ArgsBytes => &[Call],
+            Quantity::Turns => &[Request, End],
+        },
+        Check::Flow(_) => &[Call, Response, Egress],
+        Check::Measure(_) => &[Window],
+        Check::Judge(_) => &[End],
+    }
+}
+
+const WORDS: &[&str] = &["set", "match", "args", "require", "bound", "flow", "measure", "judge"];
+
+pub(super) fn check(r: &mut Reader<'_>, at: &At<'_>, names: &Names<'_>) -> Option<Check> {
+    if !r.is_map(at) {
+        return None;
+    }
+    let found: Vec<&str> = WORDS.iter().copied().filter(|w| at.node.get(w).is_some()).collect();
+    let word = match found[..] {
+        [word] => word,
+        [] => {
+            let near = at.node.entries().iter().find_map(|(k, _)| nearest(&k.text, WORDS.iter().copied()));
+            let help = near.map_or_else(|| format!("one of {}", WORDS.join(", ")), |near| format!("did you mean `{near}`?"));
+            r.error("missing_key", at, "a check says by one word what it checks").help(help);
+            return None;
+        }
+        _ => {
+            let message = format!("a check has one of these words, not {}", found.join(" and "));
+            r.error("two_checks", at, message).help("make two predicates of it");
+            return None;
+        }
+    };
+    let own = at.get(word)?;
+    match word {
+        "set" => set(r, at, &own, names).map(Check::Set),
+        "match" => matching(r, at, &own, names).map(Check::Match),
+        "args" => {
+            r.map(at, &["args"], Some(confusions::in_predicate));
+            args::compile(own.node, &own.path, &mut r.out).map(Check::Args)
+        }
+        "require" => {
+            r.map(at, &["require"], Some(confusions::in_predicate));
+            condition(r, &own, names).map(Check::Require)
+        }
+        "bound" => bound(r, at, &own).map(Check::Bound),
+        "flow" => flow(r, at, &own, names).map(Check::Flow),
+        "measure" => measure(r, at, &own).map(Check::Measure),
+        _ => {
+            r.map(at, &["judge"], Some(confusions::in_predicate));
+            r.text(&own).map(|name| Check::Judge(name.to_owned()))
+        }
+    }
+}
+
+/// A condition in a quoted scalar.
+pub(super) fn condition(r: &mut Reader<'_>, at: &At<'_>, names: &Names<'_>) -> Option<condition::Expr> {
+    if at.node.plain && at.node.span.end > at.node.span.start {
+        let written = r.source.get(at.node.span.start..at.node.span.end).unwrap_or_default();
+        let help = format!("write '{}'", written.replace('\'', "''"));
+        r.error("unquoted_condition", at, "a condition stands in quotes, since YAML would read parts of it").help(help);
+    }
+    let text = r.text(at)?;
+    match condition::parse(text, r.anchor(at), &at.path, &names.scope()) {
+        Ok(expr) => Some(expr),
+        Err(mistakes) => {
+            r.out.extend(mistakes);
+            None
+        }
+    }
+}
+
+fn set(r: &mut Reader<'_>, at: &At<'_>, own: &At<'_>, names: &Names<'_>) -> Option<SetCheck> {
+    r.map(at, &["set", "allow", "deny"], Some(confusions::in_predicate));
+    let kind = r.word(own, SetKind::ALL, SetKind::as_str)?;
+    let (allow, deny) = (at.get("allow"), at.get("deny"));
+    if allow.is_none() && deny.is_none() {
+        r.error("missing_key", at, "a set without `allow` and `deny` forbids nothing");
+    }
+    let mut members = |list: Option<At<'_>>, allowed: bool| {
+        list.map(|list| {
+            let items = r.list(&list, true);
+            let texts: Vec<String> =
+                items.iter().filter_map(|item| r.text(item).map(|t| member(r, item, t, kind, allowed, names))).collect();
+            if texts.is_empty() && !allowed {
+                r.warning("empty_list", &list, "nothing is denied");
+            }
+            texts
+        })
+    };
+    let allow = members(allow, true);
+    let deny = members(deny, false).unwrap_or_default();
+    if let Some(both) = allow.iter().flatten().find(|a| deny.contains(a)) {
+        r.error("contradiction", at, format!("`{both}` is allowed and denied"));
+    }
+    Some(SetCheck { kind, allow, deny })
+}
+
+fn member(r: &mut Reader<'_>, at: &At<'_>, text: &str, kind: SetKind, allowed: bool, names: &Names<'_>) -> String {
+    match kind {
+        SetKind::Tool if allowed => r.known("unknown_tool", at, text, "tool", names.tools.iter().map(|t| t.name.as_str())),
+        SetKind::Data => {
+            r.known("unknown_word", at, text, "data category", DataCategory::ALL.iter().map(|c| c.as_str()));
+        }
+        SetKind::Target => {
+            r.known("unknown_word", at, text, "target in the catalogue", names.tools.iter().filter_map(|t| t.target.as_deref()));
+        }
+        SetKind::Action => {
+            r.known("unknown_word", at, text, "action in the catalogue", names.tools.iter().filter_map(|t| t.action.as_deref()));
+        }
+        SetKind::Host | SetKind::LinkHost if HostRule::parse(text).is_none() => {
+            r.error("bad_host", at, format!("`{text}` is no host"))
+                .help("`api.acme.example`, `api.acme.example:8443` or `*.acme.example`, without scheme and path");
+        }
+        _ => {}
+    }
+    text.to_owned()
+}
+
+fn matching(r: &mut Reader<'_>, at: &At<'_>, own: &At<'_>, names: &Names<'_>) -> Option<MatchCheck> {
+    r.map(at, &["match", "except", "min_score"], Some(confusions::in_predicate));
+    let labels = labels(r, own, names);
+    let except = at.get("except").map_or_else(Vec::new, |e| self::labels(r, &e, names));
+    if labels.is_empty() {
+        r.error("missing_key", own, "a match without labels finds nothing");
+        return None;
+    }
+    let mut min_score_bp = 0;
+    if let Some(score) = at.get("min_score")
+        && let Some(share) = r.share(&score)
+    {
+        min_score_bp = u16::try_from(share.0 / 100).unwrap_or(10_000);
+    }
+    Some(MatchCheck { labels, except, min_score_bp })
+}
+
+fn labels(r: &mut Reader<'_>, at: &At<'_>, names: &Names<'_>) -> Vec<String> {
+    let mut out = Vec::new();
+    for item in r.list(at, true) {
+        let Some(text) = r.text(&item) else { continue };
+        let known = match text.strip_prefix("own.") {
+            Some(own) => names.detectors.iter().any(|d| d.name == own),
+            None => text == "own" || names.packs.select(text).next().is_some(),
+        };
+        if !known {
+            let all = names.packs.labels();
+            let own: Vec<String> = names.detectors.iter().map(|d| format!("own.{}", d.name)).collect();
+            let families: BTreeSet<&str> = all.iter().filter_map(|l| l.split('.').next()).collect();
+            let candidates = all.iter().copied().chain(own.iter().map(String::as_str)).chain(families.iter().copied());
+            let help = nearest(text, candidates).map_or_else(
+                || format!("families: {}, own", families.iter().copied().collect::<Vec<_>>().join(", ")),
+                |near| format!("did you mean `{near}`?"),
+            );
+            r.error("unknown_label", &item, format!("no detector gives the label `{text}`")).help(help);
+        }
+        out.push(text.to_owned());
+    }
+    out
+}
+
+fn bound(r: &mut Reader<'_>, at: &At<'_>, own: &At<'_>) -> Option<BoundCheck> {
+    r.map(at, &["bound", "min", "max"], Some(confusions::in_predicate));
+    let quantity = r.word(own, Quantity::ALL, Quantity::as_str);
+    let mut limit = |key: &str| at.get(key).and_then(|l| r.number(&l));
+    let (min, max) = (limit("min"), limit("max"));
+    if at.get("min").is_none() && at.get("max").is_none() {
+        r.error("missing_key", at, "a bound without `min` and `max` forbids nothing");
+    }
+    if let (Some(min), Some(max)) = (min, max)
+        && min > max
+    {
+        r.error("contradiction", at, format!("nothing is at least {min} and at most {max}"));
+    }
+    if [min, max].into_iter().flatten().any(|n| n < Decimal::ZERO) {
+        r.error("out_of_range", at, "these quantities are never negative");
+    }
+    Some(BoundCheck { quantity: quantity?, min, max })
+}
+
+fn flow(r: &mut Reader<'_>, at: &At<'_>, own: &At<'_>, names: &Names<'_>) -> Option<FlowCheck> {
+    r.map(at, &["flow"], Some(confusions::in_predicate));
+    if !r.map(own, &["from", "into", "carried"], None) {
+        return None;
+    }
+    let from = r.needed(own, "from", "labels such as untrusted, tool:<key>, data:<category>")?;
+    let mut labels = Vec::new();
+    for item in r.list(&from, true) {
+        let Some(text) = r.text(&item) else { continue };
+        match text.split_once(':') {
+            Some(("tool", tool)) => r.known("unknown_tool", &item, tool, "tool", names.tools.iter().map(|t| t.name.as_str())),
+            Some(("data", data)) => {
+                r.known("unknown_word", &item, data, "data category", DataCategory::ALL.iter().map(|c| c.as_str()));
+            }
+            None if text == "untrusted" => {}
+            _ => {
+                r.error("unknown_word", &item, format!("`{text}` is no label of data"))
+                    .help("untrusted, tool:<key> or data:<category>");
+            }
+        }
+        labels.push(text.to_owned());
+    }
+    let into = own.get("into").map_or_else(Vec::new, |i| r.texts(&i, true));
+    let carried = own.get("carried").and_then(|c| r.bool(&c)).unwrap_or(false);
+    Some(FlowCheck { from: labels, into, carried })
+}
+
+fn measure(r: &mut Reader<'_>, at: &At<'_>, own: &At<'_>) -> Option<MeasureCheck> {
+    const KEYS: &[&str] = &["measure", "of", "is", "q", "num", "den", "per", "anchor", "times_baseline"];
+    for limit in ["min", "max"].into_iter().filter_map(|k| at.get(k)) {
+        let message = "the limit of a statistic is how the promise is measured, not what is promised";
+        r.error("C1", &limit, message).help("move it to `evidence.rules` under the id of the predicate");
+    }
+    let known: Vec<&str> = KEYS.iter().copied().chain(["min", "max"]).collect();
+    r.map(at, &known, Some(confusions::in_predicate));
+    let statistic = r.word(own, Statistic::ALL, Statistic::as_str)?;
+    let mut arguments = BTreeMap::new();
+    for (key, value) in at.entries() {
+        if !KEYS.contains(&key.text.as_str()) || key.text == "measure" {
+            continue;
+        }
+        match &value.node.value {
+            Value::Text(t) => {
+                arguments.insert(key.text.clone(), t.clone());
+            }
+            Value::Int(n) => {
+                arguments.insert(key.text.clone(), n.to_string());
+            }
+            Value::Float(_, text) => {
+                arguments.insert(key.text.clone(), text.clone());
+            }
+            Value::Bool(b) => {
+                arguments.insert(key.text.clone(), b.to_string());
+            }
+            _ => r.wrong(&value, "a scalar"),
+        }
+    }
+    let needed: &[&str] = match statistic {
+        Statistic::Quantile => &["of", "q"],
+        Statistic::Share => &["of", "is"],
+        Statistic::Ratio => &["num", "den"],
+        Statistic::TopShare => &["of"],
+        Statistic::Distinct | Statistic::Rate => &["of", "per"],
+        Statistic::Fidelity => &["anchor"],
+        Statistic::Drift => &[],
+    };
+    for key in needed {
+        r.needed(at, key, "the statistic is not defined without it");
+    }
+    Some(MeasureCheck { statistic, arguments })
+}

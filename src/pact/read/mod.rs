@@ -1,0 +1,19 @@
+//! Text to pact: every mistake at once, with line, column, field, code and way out.
+//!
+//! The document is walked section by section; each file reads one. Keys are closed, and a key that a
+//! section does not know is first held against the five confusions (C1 to C5).
+
+mod cases;
+mod catalogue;
+mod check;
+mod confusions;
+mod couplings;
+mod cursor;
+mod evidence;
+mod penalty;
+mod predicate;
+mod renewal;
+mod subject;
+mod whole;
+
+pub use whole::read;
