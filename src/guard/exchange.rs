@@ -1,0 +1,695 @@
+//! One exchange from its first byte to its last, and the one record it leaves.
+//!
+//! It pins the program, reads subject and session once, carries every judgement, and writes its record
+//! when it ends, whatever ended it: dropping it without an end is the end of an exchange that was cut.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use super::budget::{Entry, Lease};
+use super::headers::{self, Stamp};
+use super::layer::{Intervened, Shared};
+use super::pending::Durable;
+use super::route::{Durability, Route, WhenFull};
+use super::subject::Subject;
+use crate::base::limits::RECORD_TEXT_MAX;
+use crate::base::names::{Lane, Mode, Stage, UnjudgedReason};
+use crate::base::telemetry;
+use crate::base::verdict::{Act, Unjudged};
+use crate::engine::event::{Event, Measures};
+use crate::engine::exchange::{Exchange as Gathered, RuleHit};
+use crate::engine::judge::{self, Judgement, KnownTool, Lent};
+use crate::engine::placing::{self, MessagePart, Placed};
+use crate::engine::session::Session;
+use crate::engine::stream::{Gate, Step, StreamJudge};
+use crate::evidence::Slot;
+use crate::evidence::log::Commitment;
+use crate::evidence::record::{self, Completion, Int, Moment};
+use crate::protocol::{Refusal, Usage, Why};
+
+/// How an exchange ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The last byte was handed on.
+    Completed,
+    /// The upstream failed.
+    UpstreamError,
+    /// The client left.
+    Cancelled,
+}
+
+/// Why something may not pass.
+#[derive(Clone, Debug)]
+pub(crate) struct Refused {
+    pub(crate) act: Act,
+    stage: Stage,
+    why: Why,
+    hit: Option<RuleHit>,
+    note: Option<&'static str>,
+}
+
+impl Refused {
+    /// By a judgement that refuses.
+    pub(crate) fn by(stage: Stage, judgement: &Judgement) -> Self {
+        Self {
+            act: judgement.act,
+            stage,
+            why: Why::Content,
+            hit: judgement.decisive().cloned(),
+            note: judgement.reason.map(judge::Reason::as_str),
+        }
+    }
+
+    /// Because it could not be read, or because we failed.
+    pub(crate) fn unread(stage: Stage, why: Why) -> Self {
+        Self { act: Act::Block, stage, why, hit: None, note: None }
+    }
+
+    /// With a fixed word that says more.
+    fn note(self, note: &'static str) -> Self {
+        Self { note: Some(note), ..self }
+    }
+
+    /// The word of the record.
+    fn reason(&self) -> Option<&'static str> {
+        self.note.or(match self.why {
+            Why::Unreadable(code) => Some(code.as_str()),
+            Why::Uninspected(reason) => Some(reason.as_str()),
+            Why::Engine => Some("failed"),
+            Why::Content | Why::Permission => None,
+        })
+    }
+}
+
+/// What has been counted of an exchange.
+#[derive(Debug, Default)]
+struct Tally {
+    size_in: u64,
+    size_out: u64,
+    held_max: usize,
+    hold_ns_max: u64,
+    judge_ns: u64,
+    upstream_ns: Option<u64>,
+    first_byte_ns: Option<u64>,
+    reply_chars: u64,
+    usage: Option<Usage>,
+    model: Option<String>,
+    status: Option<StatusCode>,
+    calls: Vec<record::Call>,
+}
+
+/// Commitments under way.
+#[derive(Debug, Default)]
+struct Commits {
+    request: Option<Commitment>,
+    forwarded: Option<Commitment>,
+    response: Option<Commitment>,
+    delivered: Option<Commitment>,
+    /// What the client gets is committed to on its own: it differs, or may yet.
+    apart: bool,
+    /// The client has got other bytes than the upstream sent.
+    altered: bool,
+}
+
+/// One exchange.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    shared: Arc<Shared>,
+    gathered: Gathered,
+    subject: Subject,
+    session: Arc<Session>,
+    scratch: Lent,
+    slot: Option<Slot>,
+    id: String,
+    _entry: Option<Entry>,
+    lease: Lease,
+    protocol: &'static str,
+    trace: Option<String>,
+    now_us: i64,
+    started_ns: u64,
+    upstream_at_ns: u64,
+    tally: Tally,
+    commits: Commits,
+    refused: Option<Refused>,
+    moment: Option<Moment>,
+    end: Option<End>,
+}
+
+impl Exchange {
+    /// Admits an exchange. The error is an exchange that is refused at its head, and still leaves its record.
+    pub(crate) fn begin(
+        shared: &Arc<Shared>,
+        protocol: &'static str,
+        subject: Subject,
+        request: &HeaderMap,
+    ) -> Result<Box<Self>, (Box<Self>, Refused)> {
+        let program = shared.live.pin();
+        let now_us = shared.clock.wall_us();
+        let in_force = program.in_force(now_us);
+        let entry = shared.budget.enter();
+        let slot = shared.log.as_ref().map(|log| log.reserve());
+        let full = matches!(slot, Some(Err(_)));
+        let slot = slot.and_then(Result::ok);
+        let id = match (&slot, &shared.log) {
+            (Some(slot), _) => slot.id().to_string(),
+            (None, Some(log)) => log.new_id().to_string(),
+            (None, None) => String::new(),
+        };
+        let gathered = Gathered::new(program, shared.route.lane);
+        let scratch = Lent::new(gathered.program());
+        let admitted = entry.is_some();
+        let session = subject.session.view();
+        let exchange = Box::new(Self {
+            shared: Arc::clone(shared),
+            gathered,
+            session,
+            subject,
+            scratch,
+            slot,
+            id,
+            _entry: entry,
+            lease: shared.budget.lease(),
+            protocol,
+            trace: trace_id(request),
+            now_us,
+            started_ns: shared.clock.steady_ns(),
+            upstream_at_ns: 0,
+            tally: Tally::default(),
+            commits: Commits::default(),
+            refused: None,
+            moment: None,
+            end: None,
+        });
+        let refused = |why, note| Refused::unread(Stage::Request, why).note(note);
+        if !admitted && exchange.acts() {
+            return Err((exchange, refused(Why::Engine, "parallel_max")));
+        }
+        if let (true, Some(log)) = (full, &shared.log) {
+            if shared.route.when_full == WhenFull::Block && exchange.acts() {
+                log.shed();
+                return Err((exchange, refused(Why::Engine, "evidence_full")));
+            }
+            log.pass_with_gap();
+        }
+        if !in_force && exchange.acts() {
+            return Err((exchange, refused(Why::Permission, "expired")));
+        }
+        Ok(exchange)
+    }
+
+    // What the guard may do.
+
+    /// Whether verdicts are carried out.
+    pub(crate) fn acts(&self) -> bool {
+        self.shared.route.mode == Mode::Enforce
+    }
+
+    /// Whether headers say what was decided.
+    pub(crate) fn marks(&self) -> bool {
+        self.shared.route.mode != Mode::Observe
+    }
+
+    pub(crate) fn route(&self) -> &Route {
+        &self.shared.route
+    }
+
+    pub(crate) fn lane(&self) -> Lane {
+        self.shared.route.lane
+    }
+
+    pub(crate) fn now_us(&self) -> i64 {
+        self.now_us
+    }
+
+    pub(crate) fn steady_ns(&self) -> u64 {
+        self.shared.clock.steady_ns()
+    }
+
+    pub(crate) fn lease(&mut self) -> &mut Lease {
+        &mut self.lease
+    }
+
+    pub(crate) fn place(&self, part: MessagePart) -> Option<Placed> {
+        placing::place(self.lane(), part, self.shared.outer)
+    }
+
+    /// What can be measured before the end.
+    pub(crate) fn measures(&self) -> Measures {
+        Measures { open_tasks: Some(self.shared.budget.open() as u64), ..Measures::default() }
+    }
+
+    // Judgements.
+
+    /// Judges one event.
+    pub(crate) fn judge(&mut self, event: &Event<'_>) -> Judgement {
+        let from = self.steady_ns();
+        let judgement = judge::judge(&mut self.gathered, &self.session, event, &self.subject.facts, &mut self.scratch);
+        self.tally.judge_ns += self.steady_ns().saturating_sub(from);
+        judgement
+    }
+
+    /// Opens the gate of a stage for the channels of a stream.
+    pub(crate) fn gate(&mut self, stage: Stage) -> (Gate, Judgement) {
+        let event = Event::new(stage, self.lane(), self.now_us).measures(self.measures());
+        let through = !self.acts();
+        Gate::open(&mut self.gathered, &self.session, &event, &self.subject.facts, &mut self.scratch, through)
+    }
+
+    /// Gives a piece of text to the judge of its channel.
+    pub(crate) fn push(&mut self, judge: &mut StreamJudge, text: &str) -> Step {
+        let from = self.steady_ns();
+        self.tally.reply_chars += text.chars().count() as u64;
+        let step = judge.push(&mut self.gathered, text);
+        self.tally.judge_ns += self.steady_ns().saturating_sub(from);
+        step
+    }
+
+    /// Tells the judge of a channel that its text has ended.
+    pub(crate) fn close(&mut self, judge: &mut StreamJudge) -> Step {
+        judge.finish(&mut self.gathered)
+    }
+
+    /// The refusal that follows from text found in a stream.
+    pub(crate) fn refused_by_text(&self, stage: Stage, act: Act) -> Refused {
+        let hit = self.gathered.hits().iter().filter(|hit| hit.act == act).max_by_key(|hit| hit.severity).cloned();
+        let note = (act == Act::Hold).then_some(judge::Reason::ApprovalUnavailable.as_str());
+        Refused { act, stage, why: Why::Content, hit, note }
+    }
+
+    /// Notes that something was not read, and gives the refusal that follows from it: by the route's table,
+    /// or by a predicate that does not let it pass unread.
+    pub(crate) fn unread(&mut self, stage: Stage, why: Why, what: &str) -> Option<Refused> {
+        let reason = match why {
+            Why::Unreadable(code) => code.reason(),
+            Why::Uninspected(reason) => reason,
+            Why::Content | Why::Permission | Why::Engine => UnjudgedReason::DetectorError,
+        };
+        telemetry::not_inspected(reason);
+        let event = Event::new(stage, self.lane(), self.now_us);
+        let judgement = judge::unread(&mut self.gathered, &self.session, &event, &self.subject.facts, reason, what);
+        if !self.acts() {
+            return None;
+        }
+        if judgement.refuses() {
+            return Some(Refused { why, ..Refused::by(stage, &judgement) });
+        }
+        self.shared.route.uninspected.blocks(reason).then(|| Refused::unread(stage, why))
+    }
+
+    /// Notes the refusal, tells it, and writes its record. What is returned must be awaited before the
+    /// refusal leaves, where the route makes every act wait.
+    pub(crate) fn intervene(&mut self, refused: &Refused, mid_stream: bool) -> Option<Durable> {
+        self.gathered.join(refused.act);
+        self.moment = Some(moment(refused.stage, mid_stream));
+        self.commits.altered = true;
+        let durable = self.intervention(refused.act, refused.hit.as_ref(), refused.reason(), None);
+        self.tell(refused);
+        self.refused = Some(refused.clone());
+        durable
+    }
+
+    /// Notes calls that are let go. What is returned must be awaited before they leave: a call with an
+    /// effect outside, or one that cannot be undone, is on disk before it happens.
+    pub(crate) fn release_calls(&mut self, tools: &[KnownTool]) -> Option<Durable> {
+        self.subject.session.update(|session| tools.iter().for_each(|tool| session.release(&tool.key)));
+        let mut last = None;
+        for tool in tools {
+            self.saw_call(tool, Act::Allow, false);
+            if tool.effect == "external" || !tool.reversible {
+                last = self.intervention(Act::Allow, None, None, Some(tool)).or(last);
+            }
+        }
+        last
+    }
+
+    fn saw_call(&mut self, tool: &KnownTool, act: Act, executed: bool) {
+        let text = |t: &Arc<str>| Arc::clone(t).into();
+        self.tally.calls.push(record::Call {
+            act,
+            action: tool.action.as_ref().map(text),
+            executed,
+            target: tool.target.as_ref().map(text),
+            tool: text(&tool.key),
+        });
+    }
+
+    /// Writes an intervention record: fast, or strict where the act must be durable first.
+    fn intervention(
+        &mut self,
+        act: Act,
+        hit: Option<&RuleHit>,
+        reason: Option<&'static str>,
+        tool: Option<&KnownTool>,
+    ) -> Option<Durable> {
+        let slot = self.slot.as_ref()?;
+        let strict = self.acts()
+            && match self.shared.route.durability {
+                Durability::Strict => true,
+                Durability::Default => tool.is_some(),
+                Durability::Fast => false,
+            };
+        let record = record::Intervention {
+            act,
+            agent: Some(Arc::clone(&self.gathered.program().identity().agent).into()),
+            hits: hit.map(|hit| self.hit(hit)).into_iter().collect(),
+            image: Some(crate::seal::Digest(*self.gathered.program().digest())),
+            lane: Some(self.lane()),
+            mode: Some(self.shared.route.mode),
+            model: self.tally.model.as_deref().map(Into::into),
+            moment: self.moment.or(Some(Moment::Call)),
+            pacts: vec![self.pact()],
+            protocol: Some(self.protocol.into()),
+            reason: reason.map(Into::into),
+            route: Some(self.shared.route.name.as_str().into()),
+            tool: tool.map(|tool| Arc::clone(&tool.key).into()),
+            trace: self.trace.as_deref().map(Into::into),
+            ..record::Intervention::default()
+        };
+        if strict {
+            let ticket = slot.strict(record);
+            return Some(Durable::new(async move { ticket.await.is_ok() }));
+        }
+        // A full queue has counted the loss itself.
+        slot.fast(record).ok();
+        None
+    }
+
+    fn tell(&self, refused: &Refused) {
+        let predicate = refused.hit.as_ref().and_then(|hit| self.predicate(hit));
+        let detector = refused.hit.as_ref().map(|hit| hit.detector.as_ref());
+        tracing::info!(act = %refused.act, stage = %refused.stage, predicate, detector, record = %self.id, reason = refused.reason(), "intervention");
+        if let Some(notice) = &self.shared.notice {
+            notice(&Intervened {
+                act: refused.act,
+                stage: refused.stage,
+                predicate,
+                detector: detector.or(refused.reason()),
+                record: &self.id,
+                mode: self.shared.route.mode,
+            });
+        }
+    }
+
+    fn predicate(&self, hit: &RuleHit) -> Option<&str> {
+        self.gathered.program().predicate(hit.predicate).map(|info| info.id.as_ref())
+    }
+
+    /// Calls `shape` with the refusal as the protocols know it.
+    pub(crate) fn with_refusal<T>(&self, refused: &Refused, shape: impl FnOnce(&Refusal<'_>) -> T) -> T {
+        shape(&Refusal {
+            why: refused.why,
+            stage: refused.stage,
+            predicate: refused.hit.as_ref().and_then(|hit| self.predicate(hit)),
+            pact: Some(self.gathered.program().header()),
+            record: Some(self.id.as_str()).filter(|id| !id.is_empty()),
+            note: refused.reason(),
+            block_as: self.shared.route.block_as,
+        })
+    }
+
+    /// Says in headers what was decided: `verdict`, or the act so far.
+    pub(crate) fn stamp(&self, headers: &mut HeaderMap, verdict: Option<&str>) {
+        let refused = self.refused.as_ref().and_then(|refused| refused.hit.as_ref());
+        let decisive = refused.or_else(|| self.gathered.hits().iter().max_by_key(|hit| (hit.act, hit.severity)));
+        Stamp {
+            verdict: verdict.unwrap_or_else(|| self.gathered.act().as_str()),
+            record: &self.id,
+            log: self.shared.log.as_ref().map(|log| log.log_id()),
+            pact: self.gathered.program().header(),
+            mode: self.shared.route.mode,
+            predicate: decisive.and_then(|hit| self.predicate(hit)),
+            unjudged: self.gathered.unjudged(),
+        }
+        .put(headers);
+    }
+
+    /// Hands the session to the agent on the inbound lane, so that its own calls can be told to belong to it.
+    pub(crate) fn hand_session(&self, headers: &mut HeaderMap) {
+        if self.lane() == Lane::Inbound
+            && self.marks()
+            && self.subject.session_key.is_none()
+            && let Ok(value) = HeaderValue::from_str(&self.id)
+            && !self.id.is_empty()
+        {
+            headers.insert(headers::SESSION, value);
+        }
+    }
+
+    // What passes by.
+
+    /// The request's body came in whole.
+    pub(crate) fn requested(&mut self, body: &Bytes) {
+        self.tally.size_in += body.len() as u64;
+        self.commits.request = self.commitment("request");
+        update(&mut self.commits.request, body);
+    }
+
+    /// Another body than the caller's goes to the upstream.
+    pub(crate) fn forwarded(&mut self, body: &Bytes) {
+        self.commits.forwarded = self.commitment("forwarded");
+        update(&mut self.commits.forwarded, body);
+    }
+
+    /// The upstream is called now.
+    pub(crate) fn upstream_called(&mut self) {
+        self.upstream_at_ns = self.steady_ns();
+    }
+
+    /// The head of the upstream's answer is here.
+    pub(crate) fn answered(&mut self, status: StatusCode) {
+        let ns = self.steady_ns().saturating_sub(self.upstream_at_ns);
+        telemetry::upstream_seconds(ns);
+        self.tally.upstream_ns = Some(ns);
+        self.tally.status = Some(status);
+        self.commits.response = self.commitment("response");
+        self.commits.delivered = self.commitment("delivered");
+    }
+
+    /// Bytes of the answer came from the upstream.
+    pub(crate) fn received(&mut self, bytes: &Bytes) {
+        update(&mut self.commits.response, bytes);
+    }
+
+    /// Bytes of the answer went to the client.
+    pub(crate) fn delivered(&mut self, bytes: &Bytes) {
+        if self.tally.first_byte_ns.is_none() {
+            self.tally.first_byte_ns = Some(self.steady_ns().saturating_sub(self.started_ns));
+        }
+        self.tally.size_out += bytes.len() as u64;
+        if self.commits.apart || self.commits.altered {
+            update(&mut self.commits.delivered, bytes);
+        }
+    }
+
+    /// A stream begins: only its end tells whether the client got what the upstream sent.
+    pub(crate) fn streams(&mut self) {
+        self.commits.apart = true;
+    }
+
+    /// The client gets other bytes than the upstream sent. Of a whole body, called before the first of them.
+    pub(crate) fn altered(&mut self) {
+        self.commits.altered = true;
+    }
+
+    pub(crate) fn usage(&mut self, usage: Usage) {
+        self.tally.usage = Some(usage);
+    }
+
+    pub(crate) fn model(&mut self, model: &str) {
+        let end = model.floor_char_boundary(RECORD_TEXT_MAX);
+        self.tally.model = model.get(..end).map(str::to_owned);
+    }
+
+    /// So many bytes are held back now.
+    pub(crate) fn note_held(&mut self, bytes: usize) {
+        self.tally.held_max = self.tally.held_max.max(bytes);
+    }
+
+    /// Something that was held since then goes out now.
+    pub(crate) fn note_hold_time(&mut self, since_ns: u64) {
+        self.tally.hold_ns_max = self.tally.hold_ns_max.max(self.steady_ns().saturating_sub(since_ns));
+    }
+
+    fn commitment(&self, label: &'static str) -> Option<Commitment> {
+        self.slot.as_ref().map(|slot| slot.commitment(label))
+    }
+
+    // The end.
+
+    /// Fixes how the exchange ends, before it does.
+    pub(crate) fn end_as(&mut self, end: End) {
+        self.end.get_or_insert(end);
+    }
+
+    /// Ends the exchange and writes its record.
+    pub(crate) fn end(mut self: Box<Self>, end: End) {
+        self.end.get_or_insert(end);
+    }
+
+    fn close_up(&mut self) {
+        let total_ns = self.steady_ns().saturating_sub(self.started_ns);
+        if self.end == Some(End::Completed) {
+            let measures = Measures {
+                latency_ms: Some(total_ns / 1_000_000),
+                tokens_in: self.tally.usage.map(|u| u.input),
+                tokens_out: self.tally.usage.map(|u| u.output),
+                reply_chars: Some(self.tally.reply_chars),
+                ..self.measures()
+            };
+            let event = Event::new(Stage::End, self.lane(), self.now_us).measures(measures);
+            self.judge(&event);
+        }
+        if let Some(topics) = self.gathered.topics() {
+            self.subject.session.update(|session| session.keep_topics(topics.into()));
+        }
+        telemetry::exchange(self.lane(), self.protocol, self.gathered.act(), self.shared.route.mode);
+        telemetry::judge_seconds(self.tally.judge_ns);
+        if self.tally.held_max > 0 {
+            telemetry::stream_hold(self.tally.hold_ns_max, self.tally.held_max);
+        }
+        for hit in self.gathered.hits() {
+            if let Some(predicate) = self.predicate(hit) {
+                telemetry::violation(predicate, hit.severity);
+            }
+        }
+        if self.slot.is_some() {
+            let record = self.record(total_ns);
+            if let Some(slot) = self.slot.take() {
+                slot.write(record);
+            }
+        }
+    }
+
+    fn record(&mut self, total_ns: u64) -> record::Exchange {
+        let int = |n: u64| Int::saturating(n);
+        let finish = |c: &mut Option<Commitment>| c.take().map(|c| c.finish().into());
+        let commits = &mut self.commits;
+        let commit = record::Commit {
+            delivered: finish(&mut commits.delivered).filter(|_| commits.altered),
+            epoch: self.slot.as_ref().map(Slot::epoch),
+            ..record::Commit::default()
+        };
+        let commits = &mut self.commits;
+        let commit = record::Commit {
+            forwarded: finish(&mut commits.forwarded),
+            request: finish(&mut commits.request),
+            response: finish(&mut commits.response),
+            ..commit
+        };
+        let predicates = self.gathered.program().predicates();
+        let not_judged = |u: &Unjudged| record::NotJudged { reason: u.reason, what: u.what.as_str().into() };
+        record::Exchange {
+            act: self.gathered.act(),
+            agent: Some(Arc::clone(&self.gathered.program().identity().agent).into()),
+            calls: std::mem::take(&mut self.tally.calls),
+            checked: Some(record::Bitmap::new(self.gathered.checked().to_bytes(predicates.len()))),
+            commit: Some(commit),
+            completion: Some(self.completion()),
+            data: self.gathered.data().iter().collect(),
+            hits: self.gathered.hits().iter().map(|hit| self.hit(hit)).collect(),
+            hits_more: some(self.gathered.hits_more()),
+            image: Some(crate::seal::Digest(*self.gathered.program().digest())),
+            lane: Some(self.lane()),
+            mode: Some(self.shared.route.mode),
+            model: self.tally.model.as_deref().map(Into::into),
+            moment: self.moment,
+            pacts: vec![self.pact()],
+            protocol: Some(self.protocol.into()),
+            reason: self.refused.as_ref().and_then(Refused::reason).map(Into::into),
+            route: Some(self.shared.route.name.as_str().into()),
+            session: self.pseudonym(),
+            size: Some(record::Size {
+                held_max: some(self.tally.held_max as u64),
+                r#in: int(self.tally.size_in),
+                out: int(self.tally.size_out),
+            }),
+            status: self.tally.status.map(|s| s.as_u16().into()),
+            task: self.subject.facts.get("task.type").value().and_then(|v| v.text()).map(Into::into),
+            time: Some(record::Timing {
+                first_byte_us: self.tally.first_byte_ns.map(|ns| int(ns / 1_000)),
+                judge_ns: Some(int(self.tally.judge_ns)),
+                total_us: int(total_ns / 1_000),
+                upstream_us: self.tally.upstream_ns.map(|ns| int(ns / 1_000)),
+            }),
+            topics: self.gathered.topics().into_iter().flatten().map(Into::into).collect(),
+            trace: self.trace.as_deref().map(Into::into),
+            unjudged: self.gathered.unjudged().iter().map(not_judged).collect(),
+            usage: self.tally.usage.map(|u| record::Tokens {
+                r#in: Some(int(u.input)),
+                out: Some(int(u.output)),
+                ..record::Tokens::default()
+            }),
+            waiting: predicates.iter().filter(|p| p.judged).map(|p| Arc::clone(&p.id).into()).collect(),
+            ..record::Exchange::default()
+        }
+    }
+
+    fn completion(&self) -> Completion {
+        match (&self.refused, self.end) {
+            (Some(refused), Some(End::Completed)) if refused.why != Why::Engine => Completion::Declined,
+            (Some(refused), _) if refused.why == Why::Engine => Completion::Failed,
+            (_, Some(End::Completed)) => Completion::Completed,
+            (_, Some(End::UpstreamError)) => Completion::UpstreamError,
+            (_, Some(End::Cancelled) | None) => Completion::Cancelled,
+        }
+    }
+
+    fn pact(&self) -> record::PactRef {
+        let identity = self.gathered.program().identity();
+        record::PactRef { id: Arc::clone(&identity.pact).into(), version: Arc::clone(&identity.version).into() }
+    }
+
+    fn pseudonym(&self) -> Option<record::Text> {
+        let key = self.subject.session_key.as_deref()?;
+        Some(self.shared.log.as_ref()?.pseudonym("session", key).into())
+    }
+
+    fn hit(&self, hit: &RuleHit) -> record::Hit {
+        record::Hit {
+            act: hit.act,
+            breach: false,
+            count: hit.count.into(),
+            detector: Some(Arc::clone(&hit.detector).into()),
+            predicate: self.predicate(hit).unwrap_or_default().into(),
+            score_bp: Some(hit.score_bp.into()),
+            severity: hit.severity,
+            stage: hit.stage,
+        }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.close_up();
+    }
+}
+
+fn update(commitment: &mut Option<Commitment>, bytes: &[u8]) {
+    if let Some(commitment) = commitment {
+        commitment.update(bytes);
+    }
+}
+
+fn some(count: u64) -> Option<Int> {
+    (count > 0).then(|| Int::saturating(count))
+}
+
+/// The trace id of a W3C `traceparent` (Trace Context §3.2.2.3).
+fn trace_id(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get("traceparent")?.to_str().ok()?;
+    let id = value.split('-').nth(1)?;
+    (id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit())).then(|| id.to_ascii_lowercase())
+}
+
+fn moment(stage: Stage, mid_stream: bool) -> Moment {
+    match stage {
+        _ if mid_stream => Moment::MidStream,
+        Stage::Request | Stage::Egress => Moment::BeforeUpstream,
+        Stage::Call => Moment::Call,
+        Stage::Result => Moment::Result,
+        Stage::Response => Moment::Answer,
+        Stage::End | Stage::Window => Moment::End,
+    }
+}

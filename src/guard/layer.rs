@@ -1,0 +1,228 @@
+//! The layer and its builder.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tower_layer::Layer;
+
+use super::budget::Budget;
+use super::route::Route;
+use super::service::Guard;
+use super::subject::FactSource;
+use crate::base::clock::{SharedClock, SystemClock};
+use crate::base::names::{Lane, Mode};
+use crate::engine::placing::Outer;
+use crate::engine::session::Sessions;
+use crate::evidence::log::LogHandle;
+use crate::program::live::Live;
+
+/// Everything that the exchanges of one guard share.
+pub(crate) struct Shared {
+    pub(crate) live: Live,
+    pub(crate) log: Option<LogHandle>,
+    pub(crate) route: Route,
+    pub(crate) outer: Outer,
+    pub(crate) facts: Vec<FactSource>,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) clock: SharedClock,
+    pub(crate) protocol: Option<String>,
+    pub(crate) notice: Option<Notice>,
+}
+
+/// Told of every intervention, for a person to read.
+pub type Notice = Arc<dyn Fn(&Intervened<'_>) + Send + Sync>;
+
+/// One intervention, as it is told.
+#[derive(Clone, Copy, Debug)]
+pub struct Intervened<'a> {
+    /// The act.
+    pub act: crate::base::verdict::Act,
+    /// Where.
+    pub stage: crate::base::names::Stage,
+    /// The rule.
+    pub predicate: Option<&'a str>,
+    /// What found it.
+    pub detector: Option<&'a str>,
+    /// The record that explains it.
+    pub record: &'a str,
+    /// Whether it was done or only noted.
+    pub mode: Mode,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("route", &self.route).field("outer", &self.outer).finish_non_exhaustive()
+    }
+}
+
+/// A [`Layer`] that puts a [`Guard`] before a service.
+#[derive(Clone, Debug)]
+pub struct GuardLayer {
+    shared: Arc<Shared>,
+}
+
+impl GuardLayer {
+    /// Begins a layer that enforces what `live` holds.
+    pub fn builder(live: Live) -> Builder<Undecided> {
+        Builder { settings: Settings::new(live), evidence: Undecided }
+    }
+}
+
+impl<S> Layer<S> for GuardLayer {
+    type Service = Guard<S>;
+
+    fn layer(&self, inner: S) -> Guard<S> {
+        Guard::new(inner, Arc::clone(&self.shared))
+    }
+}
+
+/// It has not been said yet whether evidence is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Undecided;
+
+/// Whether evidence is kept has been said.
+#[derive(Clone)]
+pub struct Decided(Option<LogHandle>);
+
+impl fmt::Debug for Decided {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Evidence" } else { "WithoutEvidence" })
+    }
+}
+
+/// Builds a [`GuardLayer`]. Evidence must be decided, one way or the other, before it can be built.
+#[derive(Debug)]
+pub struct Builder<E> {
+    settings: Settings,
+    evidence: E,
+}
+
+struct Settings {
+    live: Live,
+    route: Route,
+    outer: Outer,
+    facts: Vec<FactSource>,
+    sessions: Option<Arc<Sessions>>,
+    budget: Option<Arc<Budget>>,
+    clock: Option<SharedClock>,
+    protocol: Option<String>,
+    notice: Option<Notice>,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").field("route", &self.route).field("outer", &self.outer).finish_non_exhaustive()
+    }
+}
+
+impl Settings {
+    fn new(live: Live) -> Self {
+        Self {
+            live,
+            route: Route::default(),
+            outer: Outer::default(),
+            facts: Vec::new(),
+            sessions: None,
+            budget: None,
+            clock: None,
+            protocol: None,
+            notice: None,
+        }
+    }
+}
+
+impl Builder<Undecided> {
+    /// Every exchange leaves its record in this log.
+    pub fn evidence(self, log: impl Into<LogHandle>) -> Builder<Decided> {
+        Builder { settings: self.settings, evidence: Decided(Some(log.into())) }
+    }
+
+    /// No record is kept.
+    pub fn without_evidence(self) -> Builder<Decided> {
+        Builder { settings: self.settings, evidence: Decided(None) }
+    }
+}
+
+impl<E> Builder<E> {
+    /// Which way the guard faces.
+    pub fn lane(mut self, lane: Lane) -> Self {
+        self.settings.route.lane = lane;
+        self
+    }
+
+    /// Judge only, judge and mark, or judge and act.
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.settings.route.mode = mode;
+        self
+    }
+
+    /// All settings of the route at once, lane and mode included.
+    pub fn route(mut self, route: Route) -> Self {
+        self.settings.route = route;
+        self
+    }
+
+    /// Which lanes the deployment has beside this one.
+    pub fn outer(mut self, outer: Outer) -> Self {
+        self.settings.outer = outer;
+        self
+    }
+
+    /// Where facts come from.
+    pub fn facts(mut self, facts: Vec<FactSource>) -> Self {
+        self.settings.facts = facts;
+        self
+    }
+
+    /// Sessions shared with other guards.
+    pub fn sessions(mut self, sessions: Arc<Sessions>) -> Self {
+        self.settings.sessions = Some(sessions);
+        self
+    }
+
+    /// Room shared with other guards.
+    pub fn budget(mut self, budget: Arc<Budget>) -> Self {
+        self.settings.budget = Some(budget);
+        self
+    }
+
+    /// Another clock than the system's.
+    pub fn clock(mut self, clock: SharedClock) -> Self {
+        self.settings.clock = Some(clock);
+        self
+    }
+
+    /// The protocol, where it is not to be told from the request: an adapter's name.
+    pub fn protocol(mut self, name: impl Into<String>) -> Self {
+        self.settings.protocol = Some(name.into());
+        self
+    }
+
+    /// Is told of every intervention.
+    pub fn notice(mut self, notice: Notice) -> Self {
+        self.settings.notice = Some(notice);
+        self
+    }
+}
+
+impl Builder<Decided> {
+    /// The layer.
+    pub fn build(self) -> GuardLayer {
+        let s = self.settings;
+        GuardLayer {
+            shared: Arc::new(Shared {
+                live: s.live,
+                log: self.evidence.0,
+                route: s.route,
+                outer: s.outer,
+                facts: s.facts,
+                sessions: s.sessions.unwrap_or_default(),
+                budget: s.budget.unwrap_or_default(),
+                clock: s.clock.unwrap_or_else(SystemClock::shared),
+                protocol: s.protocol,
+                notice: s.notice,
+            }),
+        }
+    }
+}

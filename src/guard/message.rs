@@ -1,0 +1,205 @@
+//! A whole message, read and judged: which part goes to which stage, and what becomes of it.
+//!
+//! The adapter has found the parts, the engine's table says where each is judged; this file only brings
+//! the two together and turns redactions into edits of the original bytes.
+
+use super::exchange::{Exchange, Refused};
+use crate::base::names::Stage;
+use crate::base::verdict::Act;
+use crate::engine::event::{Event, EventText, ToolEvent};
+use crate::engine::judge::{Judgement, KnownTool, Place};
+use crate::engine::placing::{MessagePart, Placed};
+use crate::protocol::{Call, CallKind, Edit, Message, Part, Role, Why};
+
+/// Which way a message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Request,
+    Answer,
+}
+
+/// What is to be done with a message.
+#[derive(Debug, Default)]
+pub(crate) struct Ruling {
+    /// Changes of the body, in order of place.
+    pub(crate) edits: Vec<Edit>,
+    /// Why it may not pass.
+    pub(crate) refused: Option<Refused>,
+    /// The choices of an answer that may not pass.
+    pub(crate) choices: Vec<u32>,
+    /// The choices in which something is changed.
+    pub(crate) edited: Vec<u32>,
+    /// Calls that pass, as the catalogue knows them.
+    pub(crate) released: Vec<KnownTool>,
+}
+
+impl Ruling {
+    /// Takes in the judgement of one event.
+    fn take(&mut self, stage: Stage, choice: u32, judgement: &Judgement) {
+        if !judgement.refuses() {
+            return;
+        }
+        if self.refused.as_ref().is_none_or(|before| before.act < judgement.act) {
+            self.refused = Some(Refused::by(stage, judgement));
+        }
+        if !self.choices.contains(&choice) {
+            self.choices.push(choice);
+        }
+    }
+}
+
+/// Judges every part and call of `message`. `editable` is false where the body as a whole may not be
+/// changed (signed, transcoded).
+pub(crate) fn judge(exchange: &mut Exchange, message: &Message<'_>, side: Side, editable: bool) -> Ruling {
+    let mut ruling = Ruling::default();
+    let mut choices: Vec<u32> = message.parts.iter().map(|p| p.choice).chain(message.calls.iter().map(|c| c.choice)).collect();
+    choices.sort_unstable();
+    choices.dedup();
+    if choices.is_empty() {
+        choices.push(0);
+    }
+    for &choice in &choices {
+        for stage in [Stage::Request, Stage::Result, Stage::Response, Stage::Egress] {
+            texts(exchange, message, side, editable, choice, stage, &mut ruling);
+        }
+        for call in message.calls.iter().filter(|c| c.choice == choice) {
+            self::call(exchange, call, side, editable, &mut ruling);
+        }
+    }
+    for unread in &message.unread {
+        if let Some(refused) = exchange.unread(stage_of(side), Why::Uninspected(unread.reason), unread.what) {
+            ruling.refused.get_or_insert(refused);
+            ruling.choices.clone_from(&choices);
+        }
+    }
+    // What repeats an edited text in another form would give it away.
+    let shadows = message.shadows.iter().filter(|shadow| ruling.edited.contains(&shadow.choice));
+    ruling.edits.extend(shadows.map(|shadow| Edit { at: shadow.at.clone(), with: "null".to_owned() }));
+    ruling.edits.sort_by_key(|edit| edit.at.start);
+    ruling
+}
+
+/// The stage under which a whole side is refused.
+pub(crate) const fn stage_of(side: Side) -> Stage {
+    match side {
+        Side::Request => Stage::Request,
+        Side::Answer => Stage::Response,
+    }
+}
+
+/// Judges the texts of one stage and choice together.
+fn texts(
+    exchange: &mut Exchange,
+    message: &Message<'_>,
+    side: Side,
+    editable: bool,
+    choice: u32,
+    stage: Stage,
+    ruling: &mut Ruling,
+) {
+    let placed: Vec<(&Part<'_>, Placed)> = message
+        .parts
+        .iter()
+        .filter(|part| part.choice == choice)
+        .filter_map(|part| Some((part, exchange.place(kind(side, part))?)))
+        .filter(|(_, placed)| placed.stage == stage)
+        .collect();
+    // A request without text is still a request: what needs no text is judged once for the side.
+    let first = choice == 0 && stage == stage_of(side) && side == Side::Request;
+    if placed.is_empty() && !first {
+        return;
+    }
+    let texts: Vec<EventText<'_>> = placed
+        .iter()
+        .map(|(part, placed)| EventText {
+            text: part.text.as_str(),
+            editable: editable && part.editable && part.text.has_way_back(),
+            history: placed.history,
+        })
+        .collect();
+    let event = Event::new(stage, exchange.lane(), exchange.now_us()).texts(&texts).measures(exchange.measures());
+    let judgement = exchange.judge(&event);
+    if judgement.act >= Act::Redact {
+        for redaction in &judgement.redactions {
+            let Place::Text(at) = redaction.place else { continue };
+            let edit =
+                placed.get(at).and_then(|(part, _)| part.text.edit(redaction.start..redaction.end, &redaction.replacement));
+            ruling.edits.extend(edit);
+            ruling.edited.push(choice);
+        }
+    }
+    ruling.take(stage, choice, &judgement);
+}
+
+/// Judges one call.
+fn call(exchange: &mut Exchange, call: &Call<'_>, side: Side, editable: bool, ruling: &mut Ruling) {
+    let part = match (side, call.fresh, call.executed) {
+        (Side::Request, false, _) => MessagePart::AssistantTurn,
+        (_, _, true) => MessagePart::ExecutedCall,
+        (_, _, false) => MessagePart::Call,
+    };
+    let Some(placed) = exchange.place(part) else { return };
+    let json = wire_arguments(call.kind, call.arguments.as_str());
+    let event = Event::new(placed.stage, exchange.lane(), exchange.now_us())
+        .tool(ToolEvent {
+            name: call.name.as_str(),
+            server: None,
+            arguments: &json,
+            editable: editable && call.kind != CallKind::Custom && call.arguments.has_way_back(),
+            executed: placed.executed,
+        })
+        .measures(exchange.measures());
+    let judgement = exchange.judge(&event);
+    if judgement.act >= Act::Redact && call.kind != CallKind::Custom {
+        for redaction in judgement.redactions.iter().filter(|r| r.place == Place::Arguments) {
+            ruling.edits.extend(call.arguments.edit(redaction.start..redaction.end, &redaction.replacement));
+            ruling.edited.push(call.choice);
+        }
+    }
+    ruling.take(placed.stage, call.choice, &judgement);
+    if !judgement.refuses() && !placed.executed {
+        ruling.released.extend(judgement.tool);
+    }
+}
+
+/// The arguments as JSON: a custom tool's free text becomes one member, so that the same rules look at it.
+pub(crate) fn wire_arguments(kind: CallKind, text: &str) -> std::borrow::Cow<'_, str> {
+    if kind == CallKind::Custom {
+        let mut json = String::with_capacity(text.len() + 16);
+        json.push_str("{\"input\":\"");
+        json.push_str(&crate::protocol::text::escape(text));
+        json.push_str("\"}");
+        return json.into();
+    }
+    if text.trim().is_empty() { "{}".into() } else { text.into() }
+}
+
+/// What a part is in the words of the engine's table.
+fn kind(side: Side, part: &Part<'_>) -> MessagePart {
+    match (side, part.role) {
+        (_, Role::ToolDefinition) => MessagePart::ToolDefinition,
+        (Side::Request, Role::System) => MessagePart::System,
+        (Side::Request, Role::User) if part.fresh => MessagePart::NewUser,
+        (Side::Request, Role::User) => MessagePart::OldUser,
+        (Side::Request, Role::Assistant | Role::Reasoning | Role::Refusal) => MessagePart::AssistantTurn,
+        (Side::Request, Role::ToolResult) if part.fresh => MessagePart::NewToolResult,
+        (Side::Request, Role::ToolResult) => MessagePart::OldToolResult,
+        (Side::Request, Role::Other) if part.fresh => MessagePart::RequestText,
+        (Side::Request, Role::Other) => MessagePart::OldUser,
+        (Side::Answer, Role::ToolResult) => MessagePart::ToolAnswer,
+        (Side::Answer, Role::Reasoning) => MessagePart::Reasoning,
+        (Side::Answer, Role::Refusal) => MessagePart::Refusal,
+        (Side::Answer, Role::Assistant | Role::System | Role::User | Role::Other) => MessagePart::Answer,
+    }
+}
+
+/// What a channel of a stream is in the same words.
+pub(crate) const fn kind_of_role(role: Role) -> MessagePart {
+    match role {
+        Role::ToolDefinition => MessagePart::ToolDefinition,
+        Role::ToolResult => MessagePart::ToolAnswer,
+        Role::Reasoning => MessagePart::Reasoning,
+        Role::Refusal => MessagePart::Refusal,
+        Role::Assistant | Role::System | Role::User | Role::Other => MessagePart::Answer,
+    }
+}

@@ -1,0 +1,606 @@
+//! An answer that arrives event by event, judged while it passes.
+//!
+//! Promises: an event leaves as it came, byte for byte, or with nothing changed but the redacted text; it
+//! leaves as soon as its text is decided and what must precede it has left; events of tool calls wait for
+//! the end of their choice and are decided together; after a block the client holds a prefix that contains
+//! no byte of any match, then the protocol's own ending. The unit of release is the event.
+//!
+//! In modes that only watch, bytes pass at once and the same judgement runs beside them.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+
+use super::exchange::{Exchange, Refused};
+use super::message::{kind_of_role, wire_arguments};
+use super::pending::Durable;
+use crate::base::limits::{SSE_EVENT_MAX, STREAM_CHANNELS_MAX};
+use crate::base::names::{Stage, UnjudgedReason};
+use crate::base::verdict::Act;
+use crate::engine::event::{Event, ToolEvent};
+use crate::engine::judge::Place;
+use crate::engine::placing::MessagePart;
+use crate::engine::stream::{Gate, Step, StreamJudge, StreamRedaction};
+use crate::protocol::message::CallKind;
+use crate::protocol::sse::{self, Change, Framer};
+use crate::protocol::{CallKey, Channel, Code, Piece, ReadError, StreamReader, Why};
+
+/// The judging half of a streamed answer: bytes in, bytes out, no I/O.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    framer: Framer,
+    reader: Box<dyn StreamReader>,
+    /// Holds and changes; otherwise only watches.
+    acts: bool,
+    gates: Vec<(Stage, Gate)>,
+    channels: Vec<(Channel, Flow)>,
+    calls: Vec<(CallKey, HeldCall)>,
+    held: VecDeque<Held>,
+    held_bytes: usize,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Running,
+    /// The protocol's ending has been written.
+    Ended,
+    /// The rest cannot be judged, and the route lets it pass.
+    Blind,
+}
+
+/// Why judging stops before the end.
+#[derive(Debug)]
+enum Halt {
+    Refuse(Refused),
+    /// What cannot be read passes here, and the record says so.
+    PassOn,
+}
+
+impl From<Refused> for Halt {
+    fn from(refused: Refused) -> Self {
+        Self::Refuse(refused)
+    }
+}
+
+/// The text of one channel so far.
+#[derive(Debug)]
+struct Flow {
+    judge: StreamJudge,
+    pushed: u64,
+    safe_to: u64,
+    redactions: Vec<StreamRedaction>,
+}
+
+/// A call that is being assembled.
+#[derive(Debug)]
+struct HeldCall {
+    kind: CallKind,
+    name: String,
+    arguments: String,
+    decided: bool,
+    /// New arguments, to be written into the call's first piece.
+    rewritten: Option<String>,
+    /// Whether that piece has been written.
+    begun: bool,
+}
+
+/// An event that waits.
+#[derive(Debug)]
+struct Held {
+    event: sse::Event,
+    pieces: Vec<Piece>,
+    /// Text pieces: which piece, which channel, and where in the channel's text.
+    texts: Vec<Span>,
+    since_ns: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    piece: usize,
+    channel: usize,
+    start: u64,
+    end: u64,
+}
+
+/// What became of some bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Moved {
+    /// Bytes for the client.
+    pub(crate) out: BytesMut,
+    /// What the calls let go with these bytes must wait for.
+    pub(crate) wait: Option<Durable>,
+    /// Nothing more is to be read from the upstream.
+    pub(crate) over: bool,
+}
+
+impl Stream {
+    /// A stream at its first byte.
+    pub(crate) fn new(reader: Box<dyn StreamReader>, exchange: &Exchange) -> Self {
+        Self {
+            framer: Framer::new(SSE_EVENT_MAX),
+            reader,
+            acts: exchange.acts(),
+            gates: Vec::new(),
+            channels: Vec::new(),
+            calls: Vec::new(),
+            held: VecDeque::new(),
+            held_bytes: 0,
+            state: State::Running,
+        }
+    }
+
+    /// Takes the next bytes of the upstream, which came uncoded.
+    pub(crate) fn push(&mut self, exchange: &mut Exchange, chunk: &Bytes) -> Moved {
+        self.push_decoded(exchange, chunk, chunk)
+    }
+
+    /// Takes the next bytes of the upstream: as they came, and decoded. A stream that is acted on goes on
+    /// decoded; one that is only watched goes on as it came.
+    pub(crate) fn push_decoded(&mut self, exchange: &mut Exchange, raw: &Bytes, decoded: &Bytes) -> Moved {
+        let mut moved = Moved::default();
+        if !self.acts {
+            moved.out.extend_from_slice(raw);
+        } else if self.state == State::Blind {
+            moved.out.extend_from_slice(decoded);
+        }
+        if self.state == State::Running {
+            self.framer.push(decoded);
+            if let Err(halt) = self.drain(exchange, &mut moved, false) {
+                self.halt(exchange, halt, &mut moved);
+            }
+        }
+        moved.over = self.state == State::Ended;
+        moved
+    }
+
+    /// The upstream has ended, whole or by an error.
+    pub(crate) fn finish(&mut self, exchange: &mut Exchange, whole: bool) -> Moved {
+        let mut moved = Moved::default();
+        if self.state == State::Running
+            && let Err(halt) = self.drain(exchange, &mut moved, true).and_then(|()| self.close(exchange, whole, &mut moved))
+        {
+            self.halt(exchange, halt, &mut moved);
+        }
+        moved.over = true;
+        moved
+    }
+
+    /// The coding of the stream is broken from `raw` on.
+    pub(crate) fn broken(&mut self, exchange: &mut Exchange, error: ReadError, raw: &Bytes) -> Moved {
+        let mut moved = Moved::default();
+        let why = Why::Unreadable(error.code);
+        exchange.unread(Stage::Response, why, error.code.as_str());
+        if self.acts {
+            // There are no decoded bytes that could be passed on.
+            self.refuse(exchange, &Refused::unread(Stage::Response, why), &mut moved);
+        } else {
+            moved.out.extend_from_slice(raw);
+            self.state = State::Blind;
+        }
+        moved.over = self.state == State::Ended;
+        moved
+    }
+
+    /// Ends the stream for a reason from outside, such as a log without room.
+    pub(crate) fn abort(&mut self, exchange: &mut Exchange, refused: Refused) -> Moved {
+        let mut moved = Moved::default();
+        self.halt(exchange, Halt::Refuse(refused), &mut moved);
+        moved.over = true;
+        moved
+    }
+
+    /// Takes every whole event out of the framer.
+    fn drain(&mut self, exchange: &mut Exchange, moved: &mut Moved, last: bool) -> Result<(), Halt> {
+        loop {
+            let next = match self.framer.next() {
+                Ok(None) if last => self.framer.finish(),
+                other => other,
+            };
+            match next.map_err(|e| unreadable(exchange, e))? {
+                Some(event) => self.take(exchange, event, moved)?,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Judges one event and lets go what may go.
+    fn take(&mut self, exchange: &mut Exchange, event: sse::Event, moved: &mut Moved) -> Result<(), Halt> {
+        let mut held = Held { event, pieces: Vec::new(), texts: Vec::new(), since_ns: exchange.steady_ns() };
+        let mut outcome = self.reader.read(&held.event, &mut held.pieces).map_err(|e| unreadable(exchange, e));
+        if outcome.is_err() {
+            held.pieces.clear();
+        }
+        for at in 0..held.pieces.len() {
+            outcome = self.piece(exchange, &mut held, at, moved);
+            if outcome.is_err() {
+                break;
+            }
+        }
+        self.held_bytes += held.event.raw().len();
+        self.held.push_back(held);
+        outcome?;
+        self.release(exchange, moved);
+        exchange.note_held(self.held_bytes);
+        if self.acts && self.held_text() > exchange.route().stream_hold_max {
+            return Err(over_limit(exchange, "stream_hold"));
+        }
+        Ok(())
+    }
+
+    fn piece(&mut self, exchange: &mut Exchange, held: &mut Held, at: usize, moved: &mut Moved) -> Result<(), Halt> {
+        let Some(piece) = held.pieces.get(at) else { return Ok(()) };
+        match piece {
+            Piece::Text { channel, place, editable } => {
+                let text = held.event.text(place);
+                let (index, step) = self.text(exchange, *channel, *editable, text.as_str())?;
+                let end = self.channels.get(index).map_or(0, |(_, flow)| flow.pushed);
+                held.texts.push(Span { piece: at, channel: index, start: end - text.as_str().len() as u64, end });
+                refuses(exchange, &step)
+            }
+            Piece::Call { key, kind, name, arguments, .. } => {
+                let name = name.as_ref().map(|place| held.event.text(place));
+                let arguments = arguments.as_ref().map(|place| held.event.text(place));
+                self.gather(
+                    exchange,
+                    *key,
+                    *kind,
+                    name.as_ref().map_or("", |t| t.as_str()),
+                    arguments.as_ref().map_or("", |t| t.as_str()),
+                )
+            }
+            Piece::Finish { choice, .. } => self.end_of_choice(exchange, Some(*choice), moved),
+            Piece::Done => self.end_of_choice(exchange, None, moved),
+            Piece::Usage(usage) => {
+                exchange.usage(*usage);
+                Ok(())
+            }
+            Piece::Unread(unread) => {
+                let refused = exchange.unread(Stage::Response, Why::Uninspected(unread.reason), unread.what);
+                refused.map_or(Ok(()), |refused| Err(refused.into()))
+            }
+            Piece::Choice(_) | Piece::Shadow { .. } => Ok(()),
+        }
+    }
+
+    /// Gives a piece of text to its channel. A text that stands alone is decided at once.
+    fn text(&mut self, exchange: &mut Exchange, channel: Channel, editable: bool, text: &str) -> Result<(usize, Step), Halt> {
+        let known = self.channels.iter().position(|(key, _)| *key == channel).filter(|_| channel.joined);
+        let index = match known {
+            Some(index) => index,
+            None => self.open(exchange, channel, editable)?,
+        };
+        let Some((_, flow)) = self.channels.get_mut(index) else { return Ok((index, Step::default())) };
+        flow.pushed += text.len() as u64;
+        let mut step = exchange.push(&mut flow.judge, text);
+        flow.note(&mut step);
+        if !channel.joined && step.block_at.is_none() {
+            step = exchange.close(&mut flow.judge);
+            flow.note(&mut step);
+        }
+        Ok((index, step))
+    }
+
+    /// A new channel; the first of a stage is where the rules that need no text are judged.
+    fn open(&mut self, exchange: &mut Exchange, channel: Channel, editable: bool) -> Result<usize, Halt> {
+        // Texts that stand alone take the place of one that has left.
+        let reuse = self.channels.iter().enumerate().position(|(at, (key, _))| !key.joined && !self.in_use(at));
+        if reuse.is_none() && self.channels.len() >= STREAM_CHANNELS_MAX {
+            return Err(unreadable(exchange, ReadError::new(Code::TooManyChannels, 0)));
+        }
+        let stage = exchange.place(kind_of_role(channel.role)).map_or(Stage::Response, |placed| placed.stage);
+        let gate = match self.gates.iter().position(|(s, _)| *s == stage) {
+            Some(at) => at,
+            None => {
+                let (gate, judgement) = exchange.gate(stage);
+                self.gates.push((stage, gate));
+                if self.acts && judgement.refuses() {
+                    return Err(Refused::by(stage, &judgement).into());
+                }
+                self.gates.len() - 1
+            }
+        };
+        let Some((_, gate)) = self.gates.get(gate) else { return Err(Refused::unread(stage, Why::Engine).into()) };
+        let flow = Flow { judge: gate.channel(editable), pushed: 0, safe_to: 0, redactions: Vec::new() };
+        match reuse {
+            Some(at) => {
+                if let Some(slot) = self.channels.get_mut(at) {
+                    *slot = (channel, flow);
+                }
+                Ok(at)
+            }
+            None => {
+                self.channels.push((channel, flow));
+                Ok(self.channels.len() - 1)
+            }
+        }
+    }
+
+    fn in_use(&self, channel: usize) -> bool {
+        self.held.iter().any(|held| held.texts.iter().any(|span| span.channel == channel))
+    }
+
+    /// Adds a piece to a call.
+    fn gather(&mut self, exchange: &mut Exchange, key: CallKey, kind: CallKind, name: &str, arguments: &str) -> Result<(), Halt> {
+        let at = match self.calls.iter().position(|(k, call)| *k == key && !call.decided) {
+            Some(at) => at,
+            None if self.calls.len() >= STREAM_CHANNELS_MAX => {
+                return Err(unreadable(exchange, ReadError::new(Code::TooManyChannels, 0)));
+            }
+            None => {
+                let call = HeldCall {
+                    kind,
+                    name: String::new(),
+                    arguments: String::new(),
+                    decided: false,
+                    rewritten: None,
+                    begun: false,
+                };
+                self.calls.push((key, call));
+                self.calls.len() - 1
+            }
+        };
+        let Some((_, call)) = self.calls.get_mut(at) else { return Ok(()) };
+        call.name.push_str(name);
+        call.arguments.push_str(arguments);
+        if call.arguments.len() + call.name.len() > exchange.route().tool_call_max {
+            return Err(over_limit(exchange, "tool_call"));
+        }
+        Ok(())
+    }
+
+    /// A choice (or all of them) has said everything: texts are decided, calls judged together.
+    fn end_of_choice(&mut self, exchange: &mut Exchange, choice: Option<u32>, moved: &mut Moved) -> Result<(), Halt> {
+        for (_, flow) in self.channels.iter_mut().filter(|(key, _)| key.joined && choice.is_none_or(|c| key.choice == c)) {
+            let mut step = exchange.close(&mut flow.judge);
+            flow.note(&mut step);
+            refuses(exchange, &step)?;
+        }
+        let mut released = Vec::new();
+        for (_, call) in self.calls.iter_mut().filter(|(key, call)| !call.decided && choice.is_none_or(|c| key.choice == c)) {
+            let Some(placed) = exchange.place(MessagePart::Call) else { continue };
+            let json = wire_arguments(call.kind, &call.arguments);
+            let event = Event::new(placed.stage, exchange.lane(), exchange.now_us())
+                .tool(ToolEvent {
+                    name: &call.name,
+                    server: None,
+                    arguments: &json,
+                    editable: call.kind != CallKind::Custom,
+                    executed: false,
+                })
+                .measures(exchange.measures());
+            let judgement = exchange.judge(&event);
+            if self.acts && judgement.refuses() {
+                return Err(Refused::by(placed.stage, &judgement).into());
+            }
+            if self.acts && judgement.act == Act::Redact {
+                call.rewritten = Some(rewrite(&json, &judgement.redactions));
+            }
+            call.decided = true;
+            released.extend(judgement.tool);
+        }
+        if !released.is_empty()
+            && let Some(wait) = exchange.release_calls(&released)
+        {
+            moved.wait = Some(wait);
+        }
+        Ok(())
+    }
+
+    /// The upstream is at its end: nothing is open any more.
+    fn close(&mut self, exchange: &mut Exchange, whole: bool, moved: &mut Moved) -> Result<(), Halt> {
+        if self.calls.iter().any(|(_, call)| !call.decided) {
+            // Clients repair half a call into a whole one: it must never reach them.
+            let why = Why::Unreadable(Code::Truncated);
+            exchange.unread(Stage::Call, why, "half_call");
+            if self.acts && whole {
+                return Err(Refused::unread(Stage::Call, why).into());
+            }
+            if self.acts {
+                self.held.retain(|held| !held.is_call());
+            }
+        }
+        self.end_of_choice(exchange, None, moved)?;
+        self.release(exchange, moved);
+        Ok(())
+    }
+
+    /// Lets go every event whose turn it is.
+    fn release(&mut self, exchange: &mut Exchange, moved: &mut Moved) {
+        let mut at = 0;
+        while let Some(held) = self.held.get(at) {
+            if !self.is_ready(held) || self.held.iter().take(at).any(|earlier| !held.may_overtake(earlier)) {
+                at += 1;
+                continue;
+            }
+            let Some(held) = self.held.remove(at) else { break };
+            self.held_bytes = self.held_bytes.saturating_sub(held.event.raw().len());
+            if self.acts {
+                exchange.note_hold_time(held.since_ns);
+                match self.rewritten(&held, None) {
+                    Some(changed) => {
+                        exchange.altered();
+                        moved.out.extend_from_slice(&changed);
+                    }
+                    None => moved.out.extend_from_slice(held.event.raw()),
+                }
+            }
+            self.reader.released(&held.pieces);
+        }
+        for (index, (_, flow)) in self.channels.iter_mut().enumerate() {
+            let from = self.held.iter().flat_map(|h| &h.texts).filter(|s| s.channel == index).map(|s| s.start).min();
+            let from = from.unwrap_or(flow.pushed);
+            flow.redactions.retain(|r| r.end > from);
+        }
+    }
+
+    fn is_ready(&self, held: &Held) -> bool {
+        if !self.acts {
+            return true;
+        }
+        let texts =
+            held.texts.iter().all(|span| self.channels.get(span.channel).is_some_and(|(_, flow)| flow.safe_to >= span.end));
+        let calls =
+            held.call_keys().all(|key| self.calls.iter().rev().find(|(k, _)| *k == key).is_some_and(|(_, call)| call.decided));
+        texts && calls
+    }
+
+    /// The event's bytes with redactions in place; text of a channel from `cut` on is left out. None where
+    /// nothing changes.
+    fn rewritten(&mut self, held: &Held, cut: Option<(usize, u64)>) -> Option<Bytes> {
+        let mut changes: Vec<Change<'_>> = Vec::new();
+        let mut begun: Vec<CallKey> = Vec::new();
+        for span in &held.texts {
+            let Some(Piece::Text { place, .. }) = held.pieces.get(span.piece) else { continue };
+            let Some((_, flow)) = self.channels.get(span.channel) else { continue };
+            let end =
+                cut.filter(|(channel, _)| *channel == span.channel).map_or(span.end, |(_, at)| at.clamp(span.start, span.end));
+            let within = |at: u64| (at - span.start) as usize;
+            for r in flow.redactions.iter().filter(|r| r.start < end && r.end > span.start) {
+                let (from, to) = (r.start.max(span.start), r.end.min(end));
+                let with = if r.start >= span.start { r.replacement.as_ref() } else { "" };
+                changes.push(Change { place, at: within(from)..within(to), with });
+            }
+            if end < span.end {
+                changes.push(Change { place, at: within(end)..within(span.end), with: "" });
+            }
+        }
+        for piece in &held.pieces {
+            let Piece::Call { key, arguments: Some(place), .. } = piece else { continue };
+            let Some((_, call)) = self.calls.iter().rev().find(|(k, _)| k == key) else { continue };
+            let Some(rewritten) = &call.rewritten else { continue };
+            let with = if call.begun || begun.contains(key) { "" } else { rewritten.as_str() };
+            begun.push(*key);
+            changes.push(Change { place, at: 0..held.event.text(place).as_str().len(), with });
+        }
+        if !changes.is_empty() {
+            for piece in &held.pieces {
+                if let Piece::Shadow { place, .. } = piece {
+                    changes.push(Change { place, at: 0..place.at.len(), with: "null" });
+                }
+            }
+        }
+        let written = (!changes.is_empty()).then(|| held.event.rewrite(&changes));
+        for (_, call) in self.calls.iter_mut().filter(|(key, _)| begun.contains(key)) {
+            call.begun = true;
+        }
+        written
+    }
+
+    /// Text bytes that are held for a decision.
+    fn held_text(&self) -> usize {
+        self.channels.iter().map(|(_, flow)| flow.pushed.saturating_sub(flow.safe_to)).max().unwrap_or(0) as usize
+    }
+
+    /// Stops judging, by a refusal or by passing the rest on.
+    fn halt(&mut self, exchange: &mut Exchange, halt: Halt, moved: &mut Moved) {
+        if self.state == State::Ended {
+            return;
+        }
+        if let (true, Halt::Refuse(refused)) = (self.acts, &halt) {
+            return self.refuse(exchange, refused, moved);
+        }
+        self.state = State::Blind;
+        if self.acts {
+            for held in self.held.drain(..) {
+                moved.out.extend_from_slice(held.event.raw());
+            }
+            if let Ok(Some(rest)) = self.framer.finish() {
+                moved.out.extend_from_slice(rest.raw());
+            }
+        }
+    }
+
+    /// What is decided leaves, up to the match; then the protocol's own refusal ends the stream.
+    fn refuse(&mut self, exchange: &mut Exchange, refused: &Refused, moved: &mut Moved) {
+        self.release(exchange, moved);
+        if let Some(held) = self.held.pop_front()
+            && held.is_plain_text()
+            && let [span] = held.texts[..]
+            && let Some(safe) = self.channels.get(span.channel).map(|(_, flow)| flow.safe_to)
+            && safe > span.start
+        {
+            let cut = self.rewritten(&held, Some((span.channel, safe)));
+            moved.out.extend_from_slice(cut.as_ref().unwrap_or(held.event.raw()));
+            self.reader.released(&held.pieces);
+        }
+        self.held.clear();
+        moved.wait = exchange.intervene(refused, true).or(moved.wait.take());
+        let ending = exchange.with_refusal(refused, |refusal| self.reader.refuse(refusal));
+        moved.out.extend_from_slice(&ending);
+        self.state = State::Ended;
+    }
+}
+
+impl Flow {
+    fn note(&mut self, step: &mut Step) {
+        self.safe_to = self.safe_to.max(step.safe_to);
+        self.redactions.append(&mut step.redactions);
+    }
+}
+
+impl Held {
+    fn call_keys(&self) -> impl Iterator<Item = CallKey> + '_ {
+        self.pieces.iter().filter_map(|piece| if let Piece::Call { key, .. } = piece { Some(*key) } else { None })
+    }
+
+    fn is_call(&self) -> bool {
+        self.call_keys().next().is_some()
+    }
+
+    /// Nothing but text: no call, no end, nothing that concerns the whole stream.
+    fn is_plain_text(&self) -> bool {
+        !self.texts.is_empty()
+            && self.pieces.iter().all(|piece| matches!(piece, Piece::Text { .. } | Piece::Choice(_) | Piece::Shadow { .. }))
+    }
+
+    /// Whether this event may leave while `earlier` is still held: only text may go past the calls of its
+    /// choice, and past everything of another choice.
+    fn may_overtake(&self, earlier: &Self) -> bool {
+        self.is_plain_text()
+            && (earlier.is_call() && !self.is_call() && earlier.texts.is_empty() || self.is_of_other_choice(earlier))
+    }
+
+    fn is_of_other_choice(&self, other: &Self) -> bool {
+        let mut theirs = other.choices().peekable();
+        theirs.peek().is_some() && theirs.all(|theirs| self.choices().all(|ours| ours != theirs))
+    }
+
+    fn choices(&self) -> impl Iterator<Item = u32> + '_ {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Text { channel, .. } => Some(channel.choice),
+            Piece::Call { key, .. } => Some(key.choice),
+            Piece::Choice(choice) | Piece::Finish { choice, .. } | Piece::Shadow { choice, .. } => Some(*choice),
+            Piece::Usage(_) | Piece::Unread(_) | Piece::Done => None,
+        })
+    }
+}
+
+/// Whether a step ends the stream. Watching, nothing does.
+fn refuses(exchange: &Exchange, step: &Step) -> Result<(), Halt> {
+    if exchange.acts() && step.act >= Act::Hold {
+        return Err(exchange.refused_by_text(Stage::Response, step.act).into());
+    }
+    Ok(())
+}
+
+fn unreadable(exchange: &mut Exchange, error: ReadError) -> Halt {
+    exchange.unread(Stage::Response, Why::Unreadable(error.code), error.code.as_str()).map_or(Halt::PassOn, Halt::Refuse)
+}
+
+fn over_limit(exchange: &mut Exchange, what: &'static str) -> Halt {
+    exchange.unread(Stage::Response, Why::Uninspected(UnjudgedReason::OverLimit), what).map_or(Halt::PassOn, Halt::Refuse)
+}
+
+/// The arguments with redactions in place.
+fn rewrite(json: &str, redactions: &[crate::engine::judge::Redaction]) -> String {
+    let mut out = String::with_capacity(json.len());
+    let mut from = 0;
+    for r in redactions.iter().filter(|r| r.place == Place::Arguments) {
+        out.push_str(json.get(from..r.start).unwrap_or_default());
+        out.push_str(&r.replacement);
+        from = r.end;
+    }
+    out.push_str(json.get(from..).unwrap_or_default());
+    out
+}

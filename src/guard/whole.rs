@@ -1,0 +1,175 @@
+//! Bodies judged whole, both ways: collected under the ceiling, their coding undone, read, judged.
+//!
+//! The original bytes are what is forwarded when nothing changed; what changed goes on decoded and patched,
+//! so that the bytes that were judged are the bytes that are read.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::pin::Pin;
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http_body::Body;
+use http_body_util::BodyExt;
+
+use super::budget::Lease;
+use super::exchange::Exchange;
+use super::headers;
+use super::message::{self, Ruling, Side};
+use crate::base::names::UnjudgedReason;
+use crate::protocol::encoding::{self, Ceiling, Coding};
+use crate::protocol::{Adapter, Code, Edit, ReadError, RequestNotes, Shape, Why, charset, generic, patch, sniff};
+
+/// What came of collecting a body.
+pub(crate) enum Collected<B: Body> {
+    /// All of it.
+    Whole(Bytes),
+    /// It is larger than it may be; what was taken so far, and the rest.
+    TooLarge(VecDeque<Bytes>, Pin<Box<B>>),
+    /// The process has no room for it now.
+    NoRoom(VecDeque<Bytes>, Pin<Box<B>>),
+    /// Its sender failed.
+    Failed(B::Error),
+}
+
+/// Collects a body of at most `max` bytes, with room taken from `lease` as it grows. `first` is what was
+/// taken from it before. Trailers are dropped: nobody judges them.
+pub(crate) async fn collect<B: Body<Data = Bytes>>(
+    first: VecDeque<Bytes>,
+    mut body: Pin<Box<B>>,
+    max: usize,
+    lease: &mut Lease,
+) -> Collected<B> {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > max {
+        return Collected::TooLarge(first, body);
+    }
+    let mut chunks = first;
+    let mut length: usize = chunks.iter().map(Bytes::len).sum();
+    if !lease.grow(length) {
+        return Collected::NoRoom(chunks, body);
+    }
+    while let Some(frame) = body.frame().await {
+        let frame = match frame {
+            Ok(frame) => frame,
+            Err(error) => return Collected::Failed(error),
+        };
+        let Ok(chunk) = frame.into_data() else { continue };
+        length += chunk.len();
+        let room = lease.grow(chunk.len());
+        chunks.push_back(chunk);
+        if length > max {
+            return Collected::TooLarge(chunks, body);
+        }
+        if !room {
+            return Collected::NoRoom(chunks, body);
+        }
+    }
+    Collected::Whole(join(chunks, length))
+}
+
+/// The first chunk of a body, enough to see what it is.
+pub(crate) async fn peek<B: Body<Data = Bytes>>(body: &mut Pin<Box<B>>) -> Result<VecDeque<Bytes>, B::Error> {
+    let mut first = VecDeque::new();
+    while let Some(frame) = body.frame().await {
+        if let Ok(chunk) = frame?.into_data()
+            && !chunk.is_empty()
+        {
+            first.push_back(chunk);
+            break;
+        }
+    }
+    Ok(first)
+}
+
+fn join(mut chunks: VecDeque<Bytes>, length: usize) -> Bytes {
+    if chunks.len() <= 1 {
+        return chunks.pop_front().unwrap_or_default();
+    }
+    let mut all = BytesMut::with_capacity(length);
+    for chunk in chunks {
+        all.extend_from_slice(&chunk);
+    }
+    all.freeze()
+}
+
+/// What a whole body came to.
+pub(crate) struct Judged {
+    /// The body to forward in place of the original, where it was changed.
+    pub(crate) changed: Option<Bytes>,
+    /// What was decided.
+    pub(crate) ruling: Ruling,
+    /// What is known of the request.
+    pub(crate) notes: RequestNotes,
+    /// The body as it was read, for a refusal that keeps parts of it.
+    pub(crate) decoded: Bytes,
+}
+
+/// Undoes the coding of a whole body. The original where there is none.
+pub(crate) fn decode(headers: &HeaderMap, body: &Bytes, max: usize, lease: &mut Lease) -> Result<Bytes, ReadError> {
+    let Some(coding) = encoding::coding(headers)? else { return Ok(body.clone()) };
+    let decoded = encoding::decode(coding, body, Ceiling::of(max))?;
+    if !lease.grow(decoded.len()) {
+        return Err(ReadError::new(Code::BodyTooLarge, max));
+    }
+    Ok(decoded.into())
+}
+
+/// The coding of a stream, which is undone piece by piece; its events have ceilings of their own.
+pub(crate) fn stream_decoder(headers: &HeaderMap) -> Result<Option<encoding::Decoder>, ReadError> {
+    let coding: Option<Coding> = encoding::coding(headers)?;
+    coding.map(|coding| encoding::Decoder::new(coding, Ceiling::of(usize::MAX))).transpose()
+}
+
+/// Reads and judges a decoded body.
+///
+/// # Errors
+/// The body could not be read. The caller decides by mode and table what that means.
+pub(crate) fn judge(
+    exchange: &mut Exchange,
+    adapter: &dyn Adapter,
+    side: Side,
+    headers: &HeaderMap,
+    decoded: Bytes,
+) -> Result<Judged, ReadError> {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
+    let shape = sniff(content_type, &decoded);
+    if shape == Shape::Binary {
+        let refused = exchange.unread(message::stage_of(side), Why::Uninspected(UnjudgedReason::Media), "body");
+        let ruling = Ruling { refused, ..Ruling::default() };
+        return Ok(Judged { changed: None, ruling, notes: RequestNotes::default(), decoded });
+    }
+    let text = charset::to_utf8(content_type, &decoded)?;
+    let editable = text.editable && !headers::body_is_signed(headers);
+    // A body that is not JSON is text, whatever protocol its path belongs to.
+    let adapter: &dyn Adapter = if shape == Shape::Text { &generic::Generic } else { adapter };
+    let message = match side {
+        Side::Request => adapter.read_request(&text.body)?,
+        Side::Answer => adapter.read_answer(&text.body)?,
+    };
+    if let Some(usage) = message.usage {
+        exchange.usage(usage);
+    }
+    if let Some(model) = &message.model {
+        exchange.model(model);
+    }
+    let ruling = message::judge(exchange, &message, side, editable);
+    let changed = (!ruling.edits.is_empty() && editable).then(|| changed(&text.body, &ruling.edits));
+    let notes = message.notes();
+    let shown = match &text.body {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(text) => Some(Bytes::copy_from_slice(text)),
+    };
+    drop(message);
+    Ok(Judged { changed, ruling, notes, decoded: shown.unwrap_or(decoded) })
+}
+
+fn changed(body: &[u8], edits: &[Edit]) -> Bytes {
+    patch(body, edits).into()
+}
+
+/// Whether a message says that it has no body, or has none.
+pub(crate) fn is_empty<B: Body>(headers: &HeaderMap, body: &B) -> bool {
+    body.is_end_stream() || (body.size_hint().exact() == Some(0) && headers.get(CONTENT_LENGTH).is_none_or(|v| v == "0"))
+}
