@@ -354,8 +354,7 @@ fn packs(text: &str) -> Option<Vec<PackUse>> {
     text.lines()
         .map(|line| {
             let mut fields = line.split('\t');
-            let used =
-                PackUse { name: fields.next()?.into(), version: fields.next()?.into(), digest: fields.next()?.into() };
+            let used = PackUse { name: fields.next()?.into(), version: fields.next()?.into(), digest: fields.next()?.into() };
             fields.next().is_none().then_some(used)
         })
         .collect()

@@ -4,12 +4,15 @@
 //! people ([`coverage`]), kept in one file ([`image`]) and put in force behind one pointer ([`live`]).
 
 pub mod bits;
+pub mod compile;
 pub mod condition;
 pub mod coverage;
+pub mod image;
 pub mod ir;
 pub mod live;
 pub mod lower;
 pub mod scratch;
 
+pub use compile::{CompileError, compile};
 pub use ir::Program;
 pub use live::Live;

@@ -1,0 +1,98 @@
+//! From documents to a program: the door for whoever has text, a file or a checked pact.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::ir::Program;
+use super::lower::{Origin, lower};
+use crate::base::diagnostic::{Diagnostics, Span};
+use crate::base::limits::DOCUMENT_MAX;
+use crate::pact::{CheckedPact, Packs};
+
+/// Compiles checked pacts into one program. In this build one pact makes a program.
+///
+/// # Errors
+/// What cannot be compiled, with its place in the document.
+pub fn compile(pacts: &[CheckedPact], packs: &Packs) -> Result<Program, Diagnostics> {
+    match pacts {
+        [one] => compile_one(one, false, packs),
+        _ => {
+            let mut mistakes = Diagnostics::default();
+            let message = format!("{} pacts; this build compiles one at a time", pacts.len());
+            mistakes.error("portfolio", "", Span::default(), message);
+            Err(mistakes)
+        }
+    }
+}
+
+/// Compiles one checked pact. `signed` says that its signatures were verified against a trust file.
+///
+/// # Errors
+/// What cannot be compiled, with its place in the document.
+pub fn compile_one(pact: &CheckedPact, signed: bool, packs: &Packs) -> Result<Program, Diagnostics> {
+    let source = String::from_utf8_lossy(pact.canonical()).into_owned();
+    let origin = Origin { digest: pact.digest().0, signed, source: source.into() };
+    lower(pact.pact(), packs, &origin)
+}
+
+/// Why a file did not become a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CompileError {
+    /// It could not be read.
+    Read {
+        /// Its path.
+        path: String,
+        /// What the system says.
+        message: String,
+    },
+    /// Its mistakes.
+    Mistakes {
+        /// Its path.
+        path: String,
+        /// The document.
+        source: Arc<str>,
+        /// All of them.
+        mistakes: Diagnostics,
+    },
+}
+
+impl fmt::Display for CompileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read { path, message } => write!(f, "{path}: {message}"),
+            Self::Mistakes { path, source, mistakes } => f.write_str(&mistakes.render(path, source)),
+        }
+    }
+}
+
+impl std::error::Error for CompileError {}
+
+impl Program {
+    /// Compiles a pact's text with the packs that come with the library. Unsigned, as in development.
+    ///
+    /// # Errors
+    /// All mistakes of the document.
+    pub fn compile_text(text: &str) -> Result<Self, Diagnostics> {
+        let packs = Packs::shipped();
+        let (checked, mistakes) = crate::pact::read(text, packs);
+        compile_one(&checked.ok_or(mistakes)?, false, packs)
+    }
+
+    /// The same from a file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or all mistakes of the document.
+    pub fn compile_file(path: impl AsRef<Path>) -> Result<Self, CompileError> {
+        let path = path.as_ref();
+        let name = path.display().to_string();
+        let read = |message: String| CompileError::Read { path: name.clone(), message };
+        let size = std::fs::metadata(path).map_err(|e| read(e.to_string()))?.len();
+        if size > DOCUMENT_MAX as u64 {
+            return Err(read(format!("{size} bytes; a pact has at most {DOCUMENT_MAX}")));
+        }
+        let source = std::fs::read_to_string(path).map_err(|e| read(e.to_string()))?;
+        Self::compile_text(&source).map_err(|mistakes| CompileError::Mistakes { path: name, source: source.into(), mistakes })
+    }
+}
