@@ -2,8 +2,12 @@
 
 pub mod body;
 pub mod config;
+pub mod drain;
 pub mod error;
+pub mod framing;
+mod gate;
 mod headers;
+mod listener;
 pub mod problem;
 pub mod reverse;
 pub mod tls;
