@@ -74,7 +74,10 @@ fn target(uri: &Uri) -> Result<(), Problem> {
         return Err(Problem::bad_request("bad_target", "the request target is not a path"));
     }
     if path.split('/').any(is_dots) {
-        return Err(Problem::bad_request("dot_segments", "the path has dot segments: two readers could take it for different paths"));
+        return Err(Problem::bad_request(
+            "dot_segments",
+            "the path has dot segments: two readers could take it for different paths",
+        ));
     }
     Ok(())
 }
@@ -131,7 +134,8 @@ mod tests {
 
     #[test]
     fn tunnels_and_switches() {
-        let upgrade = |protocol| code("GET", "/", Version::HTTP_11, &[("host", "h"), ("connection", "Upgrade"), ("upgrade", protocol)]);
+        let upgrade =
+            |protocol| code("GET", "/", Version::HTTP_11, &[("host", "h"), ("connection", "Upgrade"), ("upgrade", protocol)]);
         assert_eq!(code("CONNECT", "h:443", Version::HTTP_11, &[("host", "h:443")]), Some("connect"));
         assert_eq!(upgrade("websocket"), Some("websocket"));
         assert_eq!(upgrade("h2c, websocket"), Some("websocket"));

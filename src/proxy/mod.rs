@@ -9,7 +9,9 @@ mod gate;
 mod headers;
 mod listener;
 pub mod problem;
+pub mod reload;
 pub mod reverse;
+pub mod serve;
 pub mod tls;
 pub mod upstream;
 

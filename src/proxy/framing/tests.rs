@@ -26,7 +26,9 @@ fn bad(text: &str, reason: &str) {
 fn what_is_beyond_doubt_passes() {
     fine("GET / HTTP/1.1\r\nHost: h\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n");
     fine(&format!("{HEAD}Content-Length: 3\r\n\r\nabc{HEAD}content-length:0\r\n\r\nGET / HTTP/1.0\r\n\r\n"));
-    fine(&format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA;x=\"y\"\r\n0123456789\r\n0\r\nX-Sum: 1\r\n\r\n{HEAD}\r\n"));
+    fine(&format!(
+        "{HEAD}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA;x=\"y\"\r\n0123456789\r\n0\r\nX-Sum: 1\r\n\r\n{HEAD}\r\n"
+    ));
     fine(&format!("{HEAD}Transfer-Encoding:Chunked\r\n\r\n0\r\n\r\n\r\n{HEAD}\r\n"));
     fine("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\n\n \r");
 }
@@ -38,7 +40,18 @@ fn two_framings_of_one_message_are_refused() {
     bad(&format!("{HEAD}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"), "a length beside a transfer coding");
     bad(&format!("{HEAD}Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n"), "a length beside a transfer coding");
     bad(&format!("{HEAD}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"), "two transfer codings");
-    for coding in ["gzip", "gzip, chunked", "chunked, chunked", "chunked\t", "chunked ", "\tchunked", "  chunked", "xchunked", "", "\"chunked\""] {
+    for coding in [
+        "gzip",
+        "gzip, chunked",
+        "chunked, chunked",
+        "chunked\t",
+        "chunked ",
+        "\tchunked",
+        "  chunked",
+        "xchunked",
+        "",
+        "\"chunked\"",
+    ] {
         bad(&format!("{HEAD}Transfer-Encoding: {coding}\r\n\r\n"), "a transfer coding that is not chunked alone");
     }
     bad("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", "a transfer coding on HTTP/1.0");
