@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::seal::{Digest, SealError, canon, digest};
 
 use super::model::Pact;
+use super::signature::PactSignature;
 
 /// A pact without a mistake, with the canonical form of its source. Only the checker makes one.
 ///
@@ -15,6 +16,7 @@ pub struct CheckedPact {
     canonical: Vec<u8>,
     lacks: Vec<String>,
     used_packs: BTreeSet<String>,
+    signatures: Vec<PactSignature>,
 }
 
 impl CheckedPact {
@@ -23,8 +25,9 @@ impl CheckedPact {
         document: &serde_json::Value,
         lacks: Vec<String>,
         used_packs: BTreeSet<String>,
+        signatures: Vec<PactSignature>,
     ) -> Result<Self, SealError> {
-        Ok(Self { pact, canonical: canon::to_canonical(document)?, lacks, used_packs })
+        Ok(Self { pact, canonical: canon::to_canonical(document)?, lacks, used_packs, signatures })
     }
 
     /// What it says.
@@ -50,5 +53,14 @@ impl CheckedPact {
     /// The packs that its words come from.
     pub fn used_packs(&self) -> &BTreeSet<String> {
         &self.used_packs
+    }
+
+    /// The signatures that its text carries; nobody has looked whether they fit.
+    pub(super) fn signatures(&self) -> &[PactSignature] {
+        &self.signatures
+    }
+
+    pub(super) fn add_signature(&mut self, signature: PactSignature) {
+        self.signatures.push(signature);
     }
 }

@@ -1,6 +1,7 @@
 //! The pact as types and text: an invalid one has no type.
 //!
-//! [`read`] turns text into a [`CheckedPact`] or into every mistake at once; [`template`](template::template)
+//! [`read`] turns text into a [`CheckedPact`] or into every mistake at once; [`SealedPact`] is one whose
+//! signatures fit, and [`VerifiedPact`] the proof that it may be enforced; [`template`](template::template)
 //! gives texts to begin with.
 
 pub mod args;
@@ -12,11 +13,17 @@ pub mod model;
 pub mod pack;
 mod place;
 mod read;
+pub mod sealed;
+mod signature;
 pub mod template;
 pub mod term;
 #[cfg(test)]
 mod tests;
+pub mod trust;
 
 pub use checked::CheckedPact;
 pub use pack::Packs;
-pub use read::read;
+pub use read::{read, read_trust};
+pub use sealed::{Demands, PactError, Provenance, SealedPact, VerifiedPact, activate};
+pub use signature::PactSignature;
+pub use trust::{Role, TrustFile};

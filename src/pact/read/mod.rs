@@ -14,6 +14,8 @@ mod penalty;
 mod predicate;
 mod renewal;
 mod subject;
+mod trust;
 mod whole;
 
+pub use trust::read_trust;
 pub use whole::read;

@@ -14,7 +14,7 @@ use crate::seal::canon::NUMBER_MAX;
 
 use super::check::Names;
 use super::cursor::{At, Reader};
-use super::{cases, catalogue, couplings, evidence, penalty, predicate, renewal, subject};
+use super::{cases, catalogue, couplings, evidence, penalty, predicate, renewal, subject, trust};
 
 /// Keys of a pact; `signatures` belongs to the sealed form.
 const KEYS: &[&str] = &[
@@ -120,11 +120,12 @@ fn whole(r: &mut Reader<'_>, node: &Node, packs: &Packs) -> Option<CheckedPact> 
     couplings::blind_spots(r, &pact, packs);
     let used = couplings::used_packs(&pact, packs);
     let lacks = couplings::lacks(&root, &pact, &used);
+    let signatures = root.get("signatures").map(|s| trust::signatures(r, &s)).unwrap_or_default();
     let mut document = node.to_json();
     if let Some(map) = document.as_object_mut() {
         map.remove("signatures");
     }
-    match CheckedPact::new(pact, &document, lacks, used) {
+    match CheckedPact::new(pact, &document, lacks, used, signatures) {
         Ok(checked) => Some(checked),
         Err(error) => {
             r.out.error("not_canonical", "", Span::default(), format!("the document has no canonical form: {error}"));
