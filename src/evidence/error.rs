@@ -28,6 +28,10 @@ pub enum LogError {
     Seal(Arc<SealError>),
     /// A name that cannot stand in an origin or a key.
     BadName(String),
+    /// A note, key or proof that cannot be read, or does not hold.
+    Malformed(&'static str),
+    /// What was asked for is not in the log.
+    NotFound(String),
     /// The directory was written by a newer version.
     TooNew(PathBuf),
     /// The thread of the log could not be started, or has ended.
@@ -58,6 +62,8 @@ impl std::fmt::Display for LogError {
             Self::BadName(name) => {
                 write!(f, "`{name}` cannot stand in an origin: letters, digits, dot, dash, underscore, colon and slash only")
             }
+            Self::Malformed(why) => f.write_str(why),
+            Self::NotFound(what) => write!(f, "{what} is not in this log"),
             Self::TooNew(path) => write!(f, "{} was written by a newer version", path.display()),
             Self::Thread => f.write_str("the thread of the evidence log has ended"),
         }

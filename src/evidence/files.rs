@@ -6,7 +6,7 @@
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// An open segment.
@@ -37,6 +37,8 @@ pub(crate) trait Files: Debug + Send + Sync {
     fn open(&self, path: &Path) -> io::Result<Box<dyn Segment>>;
     /// Moves a file, durably.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Length in bytes and time of the last change in Unix seconds.
+    fn stat(&self, path: &Path) -> io::Result<(u64, i64)>;
     /// Removes a file, or a directory with all in it, durably.
     fn remove(&self, path: &Path) -> io::Result<()>;
 }
@@ -119,6 +121,11 @@ impl Files for Disk {
         fs::rename(from, to)?;
         sync_parent(to)?;
         sync_parent(from)
+    }
+
+    fn stat(&self, path: &Path) -> io::Result<(u64, i64)> {
+        let data = fs::symlink_metadata(path)?;
+        Ok((data.len(), data.mtime()))
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

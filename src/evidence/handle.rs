@@ -94,7 +94,7 @@ pub(crate) struct Pending {
     pub(crate) bytes: Vec<u8>,
     pub(crate) leaf: Digest,
     pub(crate) meta: Meta,
-    pub(crate) ticket: Option<Arc<Promise>>,
+    pub(crate) ticket: Option<Keeper>,
 }
 
 /// What reaches the writer.
@@ -102,19 +102,19 @@ pub(crate) struct Pending {
 pub(crate) enum Message {
     Record(Pending),
     /// Write everything, look at the clock, answer.
-    Flush(Arc<Promise>),
-    Close(Arc<Promise>),
+    Flush(Keeper),
+    Close(Keeper),
 }
 
 /// A promise that the writer keeps.
 #[derive(Debug, Default)]
-pub(crate) struct Promise {
+struct Promise {
     state: Mutex<(Option<Result<u64, LogError>>, Option<Waker>)>,
     done: Condvar,
 }
 
 impl Promise {
-    pub(crate) fn keep(&self, result: Result<u64, LogError>) {
+    fn keep(&self, result: Result<u64, LogError>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.0.is_none() {
             state.0 = Some(result);
@@ -126,10 +126,32 @@ impl Promise {
     }
 }
 
+/// The writer's end of a promise: dropped without an answer, it answers that the log is closed.
+#[derive(Debug)]
+pub(crate) struct Keeper(Arc<Promise>);
+
+impl Keeper {
+    pub(crate) fn keep(&self, result: Result<u64, LogError>) {
+        self.0.keep(result);
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.0.keep(Err(LogError::Closed));
+    }
+}
+
+/// A ticket and the end that answers it.
+pub(crate) fn promise() -> (Ticket, Keeper) {
+    let promise = Arc::new(Promise::default());
+    (Ticket(promise.clone()), Keeper(promise))
+}
+
 /// A record that is durable once this resolves: to its index, or to why it is not.
 #[derive(Debug)]
 #[must_use = "a strict record is durable only once its ticket has been awaited"]
-pub struct Ticket(pub(crate) Arc<Promise>);
+pub struct Ticket(Arc<Promise>);
 
 impl Ticket {
     pub(crate) fn kept(result: Result<u64, LogError>) -> Self {
@@ -305,20 +327,19 @@ impl LogHandle {
 
     /// Hands a record over; the ticket resolves once it is on disk.
     pub fn strict(&self, record: impl Into<Record>) -> Ticket {
-        let promise = Arc::new(Promise::default());
-        match self.send(record.into(), Some(promise.clone())) {
-            Ok(()) => Ticket(promise),
+        let (ticket, keeper) = promise();
+        match self.send(record.into(), Some(keeper)) {
+            Ok(()) => ticket,
             Err(error) => Ticket::kept(Err(error)),
         }
     }
 
     /// Everything handed over before is on disk once this resolves, and signed if a head was due.
     pub fn flush(&self) -> Ticket {
-        let promise = Arc::new(Promise::default());
-        match self.queue.send(Message::Flush(promise.clone())) {
-            Ok(()) => Ticket(promise),
-            Err(_) => Ticket::kept(Err(LogError::Closed)),
-        }
+        let (ticket, keeper) = promise();
+        // If the writer is gone, the keeper goes with the message and answers.
+        drop(self.queue.send(Message::Flush(keeper)));
+        ticket
     }
 
     /// A fresh record id, for records whose id must be known before they are written.
@@ -411,7 +432,7 @@ impl LogHandle {
         if smaller.len() > hard { Err(LogError::TooLarge(smaller.len())) } else { Ok(smaller) }
     }
 
-    fn send(&self, mut record: Record, ticket: Option<Arc<Promise>>) -> Result<(), LogError> {
+    fn send(&self, mut record: Record, ticket: Option<Keeper>) -> Result<(), LogError> {
         let id = match record.id() {
             id if id.is_nil() => self.new_id(),
             id => id,
@@ -505,11 +526,11 @@ impl Slot {
     /// Hands over an intervention of this exchange; the ticket resolves once it is on disk.
     pub fn strict(&self, mut intervention: Intervention) -> Ticket {
         intervention.exchange = self.id;
-        let promise = Arc::new(Promise::default());
-        match self.handle.send(intervention.into(), Some(promise.clone())) {
+        let (ticket, keeper) = promise();
+        match self.handle.send(intervention.into(), Some(keeper)) {
             Ok(()) => {
                 self.interventions.fetch_add(1, Relaxed);
-                Ticket(promise)
+                ticket
             }
             Err(error) => Ticket::kept(Err(error)),
         }
@@ -522,12 +543,12 @@ impl Slot {
 
     /// Writes the end of the exchange; the ticket resolves once it is on disk.
     pub fn write_strict(mut self, exchange: Exchange) -> Ticket {
-        let promise = Arc::new(Promise::default());
-        self.end(exchange, Some(promise.clone()), false);
-        Ticket(promise)
+        let (ticket, keeper) = promise();
+        self.end(exchange, Some(keeper), false);
+        ticket
     }
 
-    fn end(&mut self, mut exchange: Exchange, ticket: Option<Arc<Promise>>, abandoned: bool) {
+    fn end(&mut self, mut exchange: Exchange, ticket: Option<Keeper>, abandoned: bool) {
         self.written = true;
         let shared = &self.handle.shared;
         let interventions = self.interventions.load(Acquire);
@@ -547,12 +568,8 @@ impl Slot {
         }
         let mut meta = meta(&record, self.id, charge);
         meta.abandoned = abandoned;
-        let pending = Pending { leaf: leaf_hash(&bytes), bytes, meta, ticket: ticket.clone() };
-        if let Err(error) = self.handle.push(pending)
-            && let Some(promise) = ticket
-        {
-            promise.keep(Err(error));
-        }
+        // The slot's room was taken at the head, so only a log that is closed can refuse this.
+        drop(self.handle.push(Pending { leaf: leaf_hash(&bytes), bytes, meta, ticket }));
     }
 }
 

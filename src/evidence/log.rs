@@ -8,7 +8,9 @@ pub use super::error::LogError;
 pub use super::handle::{Full, GapCause, LogHandle, Slot, Ticket};
 pub use super::privacy::Commitment;
 
-use super::handle::{Message, Promise};
+use super::boot;
+use super::files::{Disk, Files};
+use super::handle::{Message, promise};
 use crate::base::clock::{SharedClock, SystemClock};
 use crate::seal::Digest;
 
@@ -29,10 +31,12 @@ pub struct LogOptions {
     pub checkpoint_every: Duration,
     /// Counters and a head at least so often, also when nothing happens.
     pub heartbeat_every: Duration,
-    /// Logs older than this are removed when the directory is opened, and hourly.
+    /// Logs older than this are removed when the directory is opened.
     pub keep: Duration,
     /// Oldest logs are removed while all together are larger.
     pub keep_bytes: u64,
+    /// Records that may wait for the thread; at most [`crate::base::limits::LOG_QUEUE_RECORDS_MAX`].
+    pub queue_records: usize,
     /// Digest of the program file, for `log.open`.
     pub build: Option<Digest>,
     /// Digest of the configuration, for `log.open`.
@@ -52,6 +56,7 @@ impl LogOptions {
             heartbeat_every: Duration::from_secs(60),
             keep: Duration::from_secs(7 * 86_400),
             keep_bytes: 10 << 30,
+            queue_records: crate::base::limits::LOG_QUEUE_RECORDS_MAX,
             build: None,
             config: None,
         }
@@ -63,6 +68,8 @@ impl LogOptions {
 pub struct Log {
     handle: LogHandle,
     thread: Option<std::thread::JoinHandle<()>>,
+    /// Held as long as the log is open; the kernel gives it back if we die.
+    lock: Option<std::fs::File>,
 }
 
 impl Log {
@@ -74,7 +81,14 @@ impl Log {
 
     /// Opens a log.
     pub fn open_with(options: LogOptions) -> Result<Self, LogError> {
-        Self::open_in(options, Arc::new(super::files::Disk))
+        let lock = boot::lock(&options.dir)?;
+        Self::open_in(options, Arc::new(Disk), Some(lock))
+    }
+
+    /// Opens a log on these files.
+    pub(crate) fn open_in(options: LogOptions, files: Arc<dyn Files>, lock: Option<std::fs::File>) -> Result<Self, LogError> {
+        let (handle, thread) = boot::start(options, files)?;
+        Ok(Self { handle, thread: Some(thread), lock })
     }
 
     /// A handle for those who write.
@@ -90,16 +104,13 @@ impl Log {
 
     fn end(&mut self) -> Result<u64, LogError> {
         let Some(thread) = self.thread.take() else { return Err(LogError::Closed) };
-        let promise = Arc::new(Promise::default());
-        let sent = self.handle.queue.send(Message::Close(promise.clone()));
-        let result = match sent {
-            Ok(()) => Ticket(promise).wait(),
-            Err(_) => Err(LogError::Thread),
-        };
-        if thread.join().is_err() {
-            return Err(LogError::Thread);
-        }
-        result
+        let (ticket, keeper) = promise();
+        // If the thread is gone, the keeper goes with the message and answers.
+        drop(self.handle.queue.send(Message::Close(keeper)));
+        let result = ticket.wait();
+        let ended = thread.join();
+        self.lock = None;
+        if ended.is_err() { Err(LogError::Thread) } else { result }
     }
 }
 
@@ -119,58 +130,5 @@ impl From<&Log> for LogHandle {
     }
 }
 
-// The writing half follows in the next commit: until then records are taken, numbered and not kept.
-impl Log {
-    pub(crate) fn open_in(options: LogOptions, files: Arc<dyn super::files::Files>) -> Result<Self, LogError> {
-        use super::handle::{IdSource, Shared};
-        use crate::base::limits::{LOG_QUEUE_BYTES_MAX, LOG_QUEUE_RECORDS_MAX};
-        let mut secret = [0u8; 32];
-        getrandom::fill(&mut secret).map_err(|_| LogError::from(crate::seal::SealError::NoRandom))?;
-        let secrets = super::privacy::Secrets::open(files, options.dir.join("epochs"))?;
-        let origin = format!("{}/evidence/unwritten", options.domain);
-        let shared = Arc::new(Shared {
-            start_ns: options.clock.steady_ns(),
-            clock: options.clock,
-            log: super::record::LogId::of(&origin),
-            origin,
-            ids: IdSource::new(secret),
-            secrets,
-            records: 0.into(),
-            bytes: 0.into(),
-            records_max: LOG_QUEUE_RECORDS_MAX,
-            bytes_max: LOG_QUEUE_BYTES_MAX,
-            started: 0.into(),
-            shed: 0.into(),
-            closed: false.into(),
-            failing: false.into(),
-            spool_bytes: 0.into(),
-            durable: 0.into(),
-            gaps: std::sync::Mutex::default(),
-        });
-        let (queue, messages) = std::sync::mpsc::sync_channel(LOG_QUEUE_RECORDS_MAX + 64);
-        let handle = LogHandle { shared: shared.clone(), queue };
-        let thread = std::thread::Builder::new()
-            .name("evidence".to_owned())
-            .spawn(move || {
-                let mut index = 0u64;
-                for message in messages {
-                    match message {
-                        Message::Record(pending) => {
-                            shared.give_back(pending.meta.charge);
-                            if let Some(ticket) = pending.ticket {
-                                ticket.keep(Ok(index));
-                            }
-                            index += 1;
-                        }
-                        Message::Flush(promise) => promise.keep(Ok(index)),
-                        Message::Close(promise) => {
-                            promise.keep(Ok(index));
-                            break;
-                        }
-                    }
-                }
-            })
-            .map_err(|_| LogError::Thread)?;
-        Ok(Self { handle, thread: Some(thread) })
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@
 //! counted in one that was. Not promised: that traffic could not go around the guard, or that a
 //! detector was right.
 
+mod boot;
 mod error;
 mod files;
 mod handle;
@@ -13,10 +14,14 @@ pub mod keeping;
 pub mod kind;
 pub mod log;
 pub mod merkle;
+pub mod note;
 mod privacy;
 pub mod record;
+mod recover;
+mod segment;
 pub mod shape;
 pub mod traffic;
+mod writer;
 
 pub use error::LogError;
 pub use log::{Full, Log, LogHandle, LogOptions, Slot, Ticket};

@@ -1,0 +1,298 @@
+//! Opening a directory: lock, root key, recovery, adoption, retention, and the start of the thread.
+//!
+//! A boot never goes on with the log of another: it opens a new one whose first record names the end of
+//! the last. Crash, restart and damage are the same thing, and a head that was rolled back is never
+//! signed over.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::thread::JoinHandle;
+
+use super::error::LogError;
+use super::files::Files;
+use super::handle::{IdSource, LogHandle, Shared};
+use super::log::LogOptions;
+use super::note::{self, Delegation, NoteKey};
+use super::privacy::Secrets;
+use super::record::{ConfigChange, Int, LogId, LogOpen, Prev, Pruned, Range, Record, Recovery, Text};
+use super::recover::{Found, recover};
+use super::writer::{Setup, Writer, make_reserve};
+use crate::base::limits::{LOG_QUEUE_BYTES_MAX, LOG_QUEUE_RECORDS_MAX, RECORD_ARRAY_MAX};
+use crate::seal::{Digest, SealError, SigningKey, encode};
+
+/// How long a delegation holds. A log lives as long as its process.
+const DELEGATED_SECONDS: i64 = 400 * 86_400;
+/// Clocks of verifiers may lie behind ours by so much.
+const SKEW_SECONDS: i64 = 86_400;
+/// Room in the channel for flushes and the close beside the records.
+const CHANNEL_EXTRA: usize = 64;
+
+/// Takes the lock on a directory, which is made if it is not there.
+pub(crate) fn lock(dir: &Path) -> Result<File, LogError> {
+    super::files::Disk.create_dir(dir).map_err(LogError::file(dir))?;
+    let path = dir.join("LOCK");
+    let mut file =
+        File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(LogError::file(&path))?;
+    match file.try_lock() {
+        Ok(()) => {
+            let holder = format!("pid {}\n", std::process::id());
+            file.set_len(0).and_then(|()| file.write_all(holder.as_bytes())).map_err(LogError::file(&path))?;
+            Ok(file)
+        }
+        Err(std::fs::TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            let read = file.take(64).read_to_string(&mut holder);
+            let holder = if read.is_ok() && !holder.is_empty() { holder.trim_end().to_owned() } else { "unknown".to_owned() };
+            Err(LogError::Locked { dir: dir.to_owned(), holder })
+        }
+        Err(std::fs::TryLockError::Error(error)) => Err(LogError::file(&path)(error)),
+    }
+}
+
+/// Everything up to the running thread.
+pub(crate) fn start(options: LogOptions, files: Arc<dyn Files>) -> Result<(LogHandle, JoinHandle<()>), LogError> {
+    let logs = options.dir.join("logs");
+    for dir in [&options.dir, &logs] {
+        files.create_dir(dir).map_err(LogError::file(dir))?;
+    }
+    let root = root_key(&options)?;
+    let found = adopt(&*files, &options.dir, &logs)?;
+    let boot = boot_id(&*files, &logs)?;
+    let fingerprint = encode::hex(root.verifying().as_bytes().get(..4).unwrap_or_default());
+    let name = options.name.clone().unwrap_or(fingerprint);
+    let origin = format!("{}/evidence/{name}/{boot}", options.domain);
+    let root_name = format!("{}/evidence/{name}/root", options.domain);
+    let key = SigningKey::generate()?;
+    let instance = NoteKey::new(&origin, key.verifying())?;
+    let root_public = NoteKey::new(&root_name, root.verifying())?;
+    publish_root(&*files, &options.dir, &root_public)?;
+
+    let now = options.clock.wall_us() / 1_000_000;
+    let delegation = Delegation {
+        origin: origin.clone(),
+        key: instance.clone(),
+        from: now.saturating_sub(SKEW_SECONDS),
+        until: now.saturating_add(DELEGATED_SECONDS),
+        build: options.build,
+    };
+    let delegation = note::sign(&delegation.text(), &root_name, &root)?;
+    drop(root);
+    let dir = logs.join(&boot);
+    files.create_dir(&dir).map_err(LogError::file(&dir))?;
+    for (file, bytes) in [("origin", format!("{origin}\n")), ("delegation.note", delegation)] {
+        let path = dir.join(file);
+        files.publish(&path, bytes.as_bytes(), false).map_err(LogError::file(&path))?;
+    }
+    let reserve = options.dir.join("reserve");
+    if let Err(error) = make_reserve(&*files, &reserve) {
+        tracing::warn!(%error, "no reserve for the evidence log");
+    }
+    let pruned = prune(&*files, &options, &logs, &boot);
+    let disk_bytes = logs_on_disk(&*files, &logs).iter().map(|(_, bytes, _)| bytes).sum();
+
+    let mut secret = [0u8; 32];
+    getrandom::fill(&mut secret).map_err(|_| LogError::from(SealError::NoRandom))?;
+    let secrets = Secrets::open(files.clone(), options.dir.join("epochs"))?;
+    let shared = Arc::new(Shared {
+        start_ns: options.clock.steady_ns(),
+        clock: options.clock.clone(),
+        log: LogId::of(&origin),
+        origin,
+        ids: IdSource::new(secret),
+        secrets,
+        records: 0.into(),
+        bytes: 0.into(),
+        records_max: options.queue_records.min(LOG_QUEUE_RECORDS_MAX),
+        bytes_max: LOG_QUEUE_BYTES_MAX,
+        started: 0.into(),
+        shed: 0.into(),
+        closed: false.into(),
+        failing: false.into(),
+        spool_bytes: 0.into(),
+        durable: 0.into(),
+        gaps: std::sync::Mutex::default(),
+    });
+    let setup =
+        Setup { files, dir, reserve, key, checkpoint_every: options.checkpoint_every, heartbeat_every: options.heartbeat_every };
+    let mut writer = Writer::new(setup, shared.clone(), disk_bytes);
+    writer.begin(first_records(&options, &shared, &instance, found.as_ref(), pruned))?;
+    let (queue, messages) = sync_channel(LOG_QUEUE_RECORDS_MAX + CHANNEL_EXTRA);
+    let thread = std::thread::Builder::new()
+        .name("evidence".to_owned())
+        .spawn(move || writer.run(&messages))
+        .map_err(|_| LogError::Thread)?;
+    Ok((LogHandle { shared, queue }, thread))
+}
+
+/// The root key: the configured file, or one made on first run.
+fn root_key(options: &LogOptions) -> Result<SigningKey, LogError> {
+    let path = options.root_key.clone().unwrap_or_else(|| options.dir.join("root.key"));
+    match SigningKey::from_file(&path) {
+        Err(SealError::File(_, error)) if error.kind() == std::io::ErrorKind::NotFound => {
+            let key = SigningKey::generate()?;
+            key.to_file(&path)?;
+            Ok(key)
+        }
+        result => Ok(result?),
+    }
+}
+
+/// Writes down whom to trust, once and whenever the root changes.
+fn publish_root(files: &dyn Files, dir: &Path, root: &NoteKey) -> Result<(), LogError> {
+    let vkey = format!("{root}\n");
+    let policy = format!(
+        "# Whom a verifier of this directory trusts (C2SP tlog-policy). Keep a copy where the operator of\n\
+         # this machine cannot write: without one, verification is only as good as this directory.\n\
+         log {root}\nquorum none\n"
+    );
+    for (name, text) in [("root.vkey", vkey), ("policy", policy)] {
+        let path = dir.join(name);
+        if files.read(&path).ok().as_deref() != Some(text.as_bytes()) {
+            files.publish(&path, text.as_bytes(), false).map_err(LogError::file(&path))?;
+        }
+    }
+    Ok(())
+}
+
+/// Finds the last log, puts its tail in order, and clears away what never held a record.
+fn adopt(files: &dyn Files, dir: &Path, logs: &Path) -> Result<Option<Found>, LogError> {
+    let mut boots = files.list(logs).map_err(LogError::file(logs))?;
+    while let Some(boot) = boots.pop() {
+        let path = logs.join(&boot);
+        if let Some(found) = recover(files, &path, &boot, &dir.join("recovery"))? {
+            return Ok(Some(found));
+        }
+        files.remove(&path).map_err(LogError::file(&path))?;
+    }
+    Ok(None)
+}
+
+/// A name for this boot that sorts after all before it, whatever the clock says.
+fn boot_id(files: &dyn Files, logs: &Path) -> Result<String, LogError> {
+    let names = files.list(logs).map_err(LogError::file(logs))?;
+    let last = names.iter().filter_map(|n| n.split('-').next()?.parse::<u64>().ok()).max();
+    let mut random = [0u8; 6];
+    getrandom::fill(&mut random).map_err(|_| LogError::from(SealError::NoRandom))?;
+    Ok(format!("{:08}-{}", last.map_or(0, |n| n + 1), encode::hex(&random)))
+}
+
+fn first_records(
+    options: &LogOptions,
+    shared: &Shared,
+    key: &NoteKey,
+    found: Option<&Found>,
+    pruned: Vec<Pruned>,
+) -> Vec<Record> {
+    let head = shared.head(Default::default());
+    let int = |n: u64| Int::saturating(n);
+    let mut records = vec![Record::from(LogOpen {
+        build: options.build,
+        config: options.config,
+        id: head.id,
+        kind: Default::default(),
+        log: head.log.clone(),
+        mono_us: head.mono_us,
+        origin: Text::from(shared.origin.as_str()),
+        prev: found.map(|found| Prev {
+            clean: found.clean,
+            origin: Text::from(found.origin.as_str()),
+            root: found.root,
+            signed_root: found.signed.as_ref().map(|head| head.root),
+            signed_size: found.signed.as_ref().map(|head| int(head.size)),
+            size: int(found.size),
+        }),
+        reason: Text::from(match found {
+            None => "first",
+            Some(found) if found.damaged => "damage",
+            Some(_) => "restart",
+        }),
+        spec: Default::default(),
+        time_us: head.time_us,
+        vkey: Text::from(key.to_string()),
+    })];
+    if let Some(found) = found.filter(|found| !found.clean) {
+        let more = |len: usize| (len > RECORD_ARRAY_MAX).then(|| Int::saturating(len - RECORD_ARRAY_MAX));
+        records.push(Record::from(Recovery {
+            bytes: int(found.cut.map_or(0, |(bytes, _)| bytes)),
+            digest: found.cut.map(|(_, digest)| digest),
+            id: head.id,
+            ids: found.open.iter().copied().take(RECORD_ARRAY_MAX).collect(),
+            ids_more: more(found.open.len()),
+            in_flight: found.in_flight.map(int),
+            kind: Default::default(),
+            log: head.log.clone(),
+            missing: found
+                .missing
+                .iter()
+                .take(RECORD_ARRAY_MAX)
+                .map(|(first, last)| Range { first: int(*first), last: int(*last) })
+                .collect(),
+            missing_more: more(found.missing.len()),
+            mono_us: head.mono_us,
+            origin: Text::from(found.origin.as_str()),
+            spec: Default::default(),
+            time_us: head.time_us,
+        }));
+    }
+    let mut pruned = pruned;
+    while !pruned.is_empty() {
+        let rest = pruned.split_off(pruned.len().min(RECORD_ARRAY_MAX));
+        records.push(Record::from(ConfigChange {
+            pruned: std::mem::replace(&mut pruned, rest),
+            reason: Some(Text::from("keep")),
+            subject: Text::from("retention"),
+            ..ConfigChange::default()
+        }));
+    }
+    records
+}
+
+/// Logs with their bytes and the time of their last change, oldest first.
+fn logs_on_disk(files: &dyn Files, logs: &Path) -> Vec<(PathBuf, u64, i64)> {
+    let mut out = Vec::new();
+    for boot in files.list(logs).unwrap_or_default() {
+        let dir = logs.join(boot);
+        let stats: Vec<(u64, i64)> =
+            files.list(&dir).unwrap_or_default().iter().filter_map(|name| files.stat(&dir.join(name)).ok()).collect();
+        let changed = stats.iter().map(|(_, changed)| *changed).max().unwrap_or(0);
+        out.push((dir, stats.iter().map(|(bytes, _)| bytes).sum(), changed));
+    }
+    out
+}
+
+/// Removes logs that are older than they are kept, and the oldest while all are too large; never this
+/// one, never the one before it.
+fn prune(files: &dyn Files, options: &LogOptions, logs: &Path, boot: &str) -> Vec<Pruned> {
+    let all = logs_on_disk(files, logs);
+    let mut total: u64 = all.iter().map(|(_, bytes, _)| bytes).sum();
+    let now = options.clock.wall_us() / 1_000_000;
+    let keep = i64::try_from(options.keep.as_secs()).unwrap_or(i64::MAX);
+    let old = all.len().saturating_sub(2);
+    let mut pruned = Vec::new();
+    for (dir, bytes, changed) in all.into_iter().take(old).filter(|(dir, ..)| !dir.ends_with(boot)) {
+        if now.saturating_sub(changed) <= keep && total <= options.keep_bytes {
+            continue;
+        }
+        let head = files.read(&dir.join("checkpoint")).ok().and_then(|note| String::from_utf8(note).ok()).and_then(|note| {
+            let (text, _) = note.split_at_checked(note.rfind("\n\n")? + 1)?;
+            note::Checkpoint::parse(text).ok()
+        });
+        let origin = files.read(&dir.join("origin")).ok().and_then(|o| String::from_utf8(o).ok()).unwrap_or_default();
+        match files.remove(&dir) {
+            Ok(()) => {
+                total = total.saturating_sub(bytes);
+                pruned.push(Pruned {
+                    bytes: Int::saturating(bytes),
+                    origin: Text::from(origin.trim_end()),
+                    root: head.as_ref().map(|head: &note::Checkpoint| -> Digest { head.root }),
+                    size: Int::saturating(head.map_or(0, |head| head.size)),
+                });
+            }
+            Err(error) => tracing::warn!(%error, log = %dir.display(), "an old evidence log could not be removed"),
+        }
+    }
+    pruned
+}

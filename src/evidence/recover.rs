@@ -1,0 +1,303 @@
+//! What a crash left: reading a log as it lies on disk, and putting its tail in order.
+//!
+//! A torn tail (nothing sound after it) is copied to `recovery/` and cut. Damage in the middle (sound
+//! frames after it) is never cut: good records are kept, the rest is named. Doing it twice, or being
+//! killed while doing it, gives the same bytes.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::error::LogError;
+use super::files::Files;
+use super::merkle::Tree;
+use super::note::{self, Checkpoint, Delegation, NoteKey};
+use super::record::RecordId;
+use super::segment::{self, Frame, FrameKind, HEADER, Step};
+use crate::seal::{Digest, digest};
+
+/// A log as it was found, after its tail was put in order.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) origin: String,
+    /// Records from 0 without a hole, by content or at least by leaf.
+    pub(crate) size: u64,
+    pub(crate) root: Digest,
+    /// Largest head that was signed.
+    pub(crate) signed: Option<Checkpoint>,
+    /// It ends in its seal and nothing was wrong.
+    pub(crate) clean: bool,
+    /// What was cut.
+    pub(crate) cut: Option<(u64, Digest)>,
+    /// Indices that cannot be read.
+    pub(crate) missing: Vec<(u64, u64)>,
+    /// Exchanges that interventions name and that have no end.
+    pub(crate) open: Vec<RecordId>,
+    /// Exchanges under way by the last heartbeat.
+    pub(crate) in_flight: Option<u64>,
+    /// Records that were signed are gone, or are others.
+    pub(crate) damaged: bool,
+}
+
+/// The little that recovery reads of a record.
+#[derive(serde::Deserialize)]
+struct Glance<'r> {
+    kind: &'r str,
+    id: &'r str,
+    exchange: Option<&'r str>,
+    started: Option<u64>,
+    ended: Option<u64>,
+}
+
+/// What was read of the frames.
+#[derive(Debug, Default)]
+struct Contents {
+    /// Leaf by index, where it is known.
+    leaves: Vec<Option<Digest>>,
+    /// Which of them are readable.
+    readable: Vec<bool>,
+    heads: Vec<Vec<u8>>,
+    ended: BTreeSet<RecordId>,
+    intervened: BTreeSet<RecordId>,
+    in_flight: Option<u64>,
+    sealed: bool,
+    /// Sound frames stood after damage.
+    holes: bool,
+}
+
+impl Contents {
+    fn slot(&mut self, index: u64) -> Option<usize> {
+        let at = usize::try_from(index).ok()?;
+        // An index that no segment of ours could hold is garbage.
+        if at > self.leaves.len() + (1 << 22) {
+            return None;
+        }
+        if self.leaves.len() <= at {
+            self.leaves.resize(at + 1, None);
+            self.readable.resize(at + 1, false);
+        }
+        Some(at)
+    }
+
+    fn take(&mut self, frame: &Frame<'_>) {
+        match frame.kind {
+            FrameKind::Record => {
+                let Some(at) = self.slot(frame.index) else { return };
+                if let (Some(leaf), Some(readable)) = (self.leaves.get_mut(at), self.readable.get_mut(at)) {
+                    *leaf = Some(frame.leaf());
+                    *readable = true;
+                }
+                self.glance(frame.bytes);
+            }
+            FrameKind::Commit => {
+                let Some(commit) = segment::parse_commit(frame.bytes) else { return };
+                let first = commit.size - commit.leaves.len() as u64;
+                for (n, leaf) in commit.leaves.iter().enumerate() {
+                    if let Some(slot) = self.slot(first + n as u64).and_then(|at| self.leaves.get_mut(at)) {
+                        slot.get_or_insert(*leaf);
+                    }
+                }
+            }
+            FrameKind::Checkpoint => self.heads.push(frame.bytes.to_vec()),
+        }
+    }
+
+    fn glance(&mut self, bytes: &[u8]) {
+        let Ok(glance) = serde_json::from_slice::<Glance<'_>>(bytes) else { return };
+        self.sealed = glance.kind == "log.seal";
+        match glance.kind {
+            "exchange" => self.ended.extend(RecordId::parse(glance.id)),
+            "intervention" => self.intervened.extend(glance.exchange.and_then(RecordId::parse)),
+            "heartbeat" => {
+                self.in_flight = glance.started.zip(glance.ended).map(|(started, ended)| started.saturating_sub(ended));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Puts the tail of a log in order and says what is there; `None` if nothing in it ever was durable.
+pub(crate) fn recover(files: &dyn Files, dir: &Path, boot: &str, attic: &Path) -> Result<Option<Found>, LogError> {
+    let read = |name: &str| files.read(&dir.join(name));
+    let Some(origin) = read("origin").ok().and_then(|o| String::from_utf8(o).ok()).map(|o| o.trim_end().to_owned()) else {
+        // The origin is the first file of a log: without it nothing else was made.
+        return Ok(None);
+    };
+    let log = digest(origin.as_bytes());
+    let mut segments: Vec<((u64, u32), String)> = files
+        .list(dir)
+        .map_err(LogError::file(dir))?
+        .into_iter()
+        .filter_map(|name| Some((segment::parse_name(&name)?, name)))
+        .collect();
+    segments.sort_unstable();
+    let mut contents = Contents::default();
+    let mut tails = Tails { files, attic, boot, cut: Vec::new() };
+    for (at, ((first, _), name)) in segments.iter().enumerate() {
+        let path = dir.join(name);
+        let file = files.read(&path).map_err(LogError::file(&path))?;
+        if segment::is_newer(&file) {
+            return Err(LogError::TooNew(path));
+        }
+        let next = segments.get(at + 1).map(|((next, _), _)| *next);
+        let end = if segment::header_fits(&file, &log, *first) {
+            walk(&file, HEADER, *first, next, &mut contents)
+        } else if let Some(frame) = segment::resync(&file, HEADER, *first) {
+            contents.holes = true;
+            walk(&file, frame.at, *first, next, &mut contents)
+        } else {
+            Walk { end: 0, hole: false }
+        };
+        if !end.hole {
+            tails.cut(&path, name, &file, end.end)?;
+        }
+    }
+    if contents.leaves.is_empty() {
+        return Ok(None);
+    }
+    let cut = tails.total()?;
+    Ok(Some(judge(&read, origin, contents, cut)))
+}
+
+struct Walk {
+    end: usize,
+    /// Damage with sound frames after it.
+    hole: bool,
+}
+
+/// Reads the frames of one segment. `next` is where the following segment begins: what stands here from
+/// there on was given up and written anew there.
+fn walk(file: &[u8], from: usize, first: u64, next: Option<u64>, contents: &mut Contents) -> Walk {
+    let (mut at, mut index, mut hole) = (from, first, false);
+    loop {
+        match segment::step(file, at) {
+            Step::Frame(frame) => {
+                let given_up = match frame.kind {
+                    FrameKind::Record => next.is_some_and(|next| frame.index >= next),
+                    _ => next.is_some_and(|next| frame.index > next),
+                };
+                if given_up {
+                    return Walk { end: at, hole };
+                }
+                if frame.kind == FrameKind::Record {
+                    index = frame.index + 1;
+                }
+                contents.take(&frame);
+                at = frame.end();
+            }
+            Step::End => return Walk { end: at, hole },
+            Step::Bad => match segment::resync(file, at, index) {
+                Some(frame) if next.is_none_or(|next| frame.index < next) => {
+                    hole = true;
+                    contents.holes = true;
+                    at = frame.at;
+                }
+                _ => return Walk { end: at, hole },
+            },
+        }
+    }
+}
+
+/// Cuts tails, keeping what is cut.
+struct Tails<'f> {
+    files: &'f dyn Files,
+    attic: &'f Path,
+    boot: &'f str,
+    cut: Vec<String>,
+}
+
+impl Tails<'_> {
+    fn cut(&mut self, path: &Path, name: &str, file: &[u8], end: usize) -> Result<(), LogError> {
+        let tail = file.get(end..).unwrap_or_default();
+        let torn = tail.len() - tail.iter().rev().take_while(|b| **b == 0).count();
+        let kept = format!("{}-{name}.tail", self.boot);
+        if torn > 0 {
+            // First kept, then cut: whoever is killed in between does the same again.
+            self.files.create_dir(self.attic).map_err(LogError::file(self.attic))?;
+            let place = self.attic.join(&kept);
+            self.files.publish(&place, tail.get(..torn).unwrap_or_default(), true).map_err(LogError::file(&place))?;
+        }
+        self.cut.push(kept);
+        if end == 0 {
+            return self.files.remove(path).map_err(LogError::file(path));
+        }
+        if !tail.is_empty() {
+            self.files.open(path).and_then(|mut file| file.cut(end as u64)).map_err(LogError::file(path))?;
+        }
+        Ok(())
+    }
+
+    /// Everything that was cut from this log, now or by an earlier start that did not get to record it.
+    fn total(self) -> Result<Option<(u64, Digest)>, LogError> {
+        let kept = match self.files.list(self.attic) {
+            Ok(names) => names,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(LogError::file(self.attic)(error)),
+        };
+        let mut bytes = Vec::new();
+        for name in kept.iter().filter(|n| n.starts_with(&format!("{}-", self.boot)) && n.ends_with(".tail")) {
+            let path = self.attic.join(name);
+            bytes.extend(self.files.read(&path).map_err(LogError::file(&path))?);
+        }
+        Ok((!bytes.is_empty()).then(|| (bytes.len() as u64, digest(&bytes))))
+    }
+}
+
+/// Holds what is there against what was signed.
+fn judge(
+    read: &dyn Fn(&str) -> std::io::Result<Vec<u8>>,
+    origin: String,
+    contents: Contents,
+    cut: Option<(u64, Digest)>,
+) -> Found {
+    let key = instance_key(read, &origin);
+    let mut notes = contents.heads;
+    notes.extend(read("checkpoint").ok());
+    let signed = notes
+        .iter()
+        .filter_map(|note| Checkpoint::parse(note::open(note, &[key.as_ref()?]).ok()?).ok())
+        .filter(|head| head.origin == origin)
+        .max_by_key(|head| head.size);
+    let mut tree = Tree::default();
+    let mut damaged = contents.holes;
+    for leaf in &contents.leaves {
+        let Some(leaf) = leaf else { break };
+        tree.push(*leaf);
+        if let Some(head) = signed.as_ref().filter(|head| head.size == tree.size()) {
+            damaged |= head.root != tree.root();
+        }
+    }
+    let mut missing: Vec<(u64, u64)> = Vec::new();
+    let mut miss = |first: u64, last: u64| match missing.last_mut() {
+        Some((_, before)) if *before + 1 == first => *before = last,
+        _ => missing.push((first, last)),
+    };
+    for (index, _) in contents.readable.iter().enumerate().filter(|(_, readable)| !**readable) {
+        miss(index as u64, index as u64);
+    }
+    let end = contents.leaves.len() as u64;
+    if let Some(head) = signed.as_ref().filter(|head| head.size > end) {
+        damaged = true;
+        miss(end, head.size - 1);
+    }
+    damaged |= !missing.is_empty();
+    Found {
+        size: tree.size(),
+        root: tree.root(),
+        clean: contents.sealed && !damaged && cut.is_none() && signed.as_ref().is_some_and(|head| head.size == end),
+        signed,
+        cut,
+        missing,
+        open: contents.intervened.difference(&contents.ended).copied().collect(),
+        in_flight: contents.in_flight.filter(|_| !contents.sealed),
+        damaged,
+        origin,
+    }
+}
+
+/// The key of the log by its delegation. Who signed the delegation is the verifier's question.
+fn instance_key(read: &dyn Fn(&str) -> std::io::Result<Vec<u8>>, origin: &str) -> Option<NoteKey> {
+    let note = String::from_utf8(read("delegation.note").ok()?).ok()?;
+    let (text, _) = note.split_at_checked(note.rfind("\n\n")? + 1)?;
+    let delegation = Delegation::parse(text).ok()?;
+    (delegation.origin == origin).then_some(delegation.key)
+}
