@@ -409,3 +409,6 @@ impl<'b> Reader<'b> {
         Ok(unit)
     }
 }
+
+#[cfg(test)]
+mod tests;

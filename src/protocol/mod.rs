@@ -40,3 +40,6 @@ static ADAPTERS: &[&dyn Adapter] = &[&openai_chat::OpenAiChat, &generic::Generic
 pub fn claim(head: &Head<'_>) -> &'static dyn Adapter {
     ADAPTERS.iter().copied().find(|adapter| adapter.claims(head)).unwrap_or(&generic::Generic)
 }
+
+#[cfg(test)]
+mod tests;

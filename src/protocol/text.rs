@@ -192,6 +192,15 @@ impl<'b> Text<'b> {
     fn locate(&self, source: &[u8], offset: usize, boundary: bool) -> (usize, usize) {
         let mark = self.marks.partition_point(|(decoded, _)| *decoded <= offset);
         let (mut decoded, mut raw) = mark.checked_sub(1).and_then(|i| self.marks.get(i)).copied().unwrap_or((0, 0));
+        // Every escape is longer than what it means: equal distances between two marks mean that nothing
+        // is escaped there, and a long plain run is crossed in one step.
+        if let Some((next_decoded, next_raw)) = self.marks.get(mark)
+            && next_decoded - decoded == next_raw - raw
+        {
+            let ahead = floor(self.as_str(), offset) - decoded;
+            decoded += ahead;
+            raw += ahead;
+        }
         while raw < source.len() {
             if boundary && decoded >= offset {
                 return (raw, raw);

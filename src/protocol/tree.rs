@@ -11,6 +11,75 @@ use crate::base::names::UnjudgedReason;
 /// Coded data shorter than this is judged as the text it is written in.
 const OPAQUE_MIN: usize = 64;
 
+/// Keys that the protocols themselves use, sorted. They are nobody's words and are not judged as texts.
+const WORDS: &[&str] = &[
+    "additionalProperties",
+    "anyOf",
+    "choices",
+    "code",
+    "content",
+    "content_filter_results",
+    "created",
+    "custom",
+    "custom_blocklists",
+    "data",
+    "default",
+    "delta",
+    "description",
+    "detail",
+    "detected",
+    "end_index",
+    "enum",
+    "error",
+    "expires_at",
+    "file_data",
+    "file_id",
+    "filename",
+    "filtered",
+    "finish_reason",
+    "format",
+    "function",
+    "hate",
+    "id",
+    "index",
+    "indirect_attack",
+    "items",
+    "jailbreak",
+    "json_schema",
+    "maximum",
+    "message",
+    "minimum",
+    "model",
+    "name",
+    "object",
+    "param",
+    "parameters",
+    "profanity",
+    "prompt_filter_results",
+    "prompt_index",
+    "properties",
+    "protected_material_code",
+    "protected_material_text",
+    "required",
+    "role",
+    "schema",
+    "self_harm",
+    "severity",
+    "sexual",
+    "signature",
+    "start_index",
+    "strict",
+    "text",
+    "title",
+    "transcript",
+    "type",
+    "url",
+    "url_citation",
+    "usage",
+    "violence",
+    "voice",
+];
+
 /// A leaf of a value.
 #[derive(Clone, Debug)]
 pub(super) struct Leaf {
@@ -33,13 +102,20 @@ pub(super) fn each<'b>(
     let mut paths = Vec::new();
     let mut here = path;
     let mut token = token;
+    let mut given = 0;
+    let mut give = |reader: &Reader<'b>, leaf: Leaf| {
+        given += 1;
+        if given > TEXTS_MAX { Err(ReadError::new(Code::TooManyTexts, leaf.at.at.start)) } else { give(reader, leaf) }
+    };
     loop {
         match token {
             Token::Object | Token::Array => paths.push(here),
             Token::Close => here = paths.pop().unwrap_or(path),
             Token::Key(at) => {
                 here = join(paths.last().copied().unwrap_or(path), reader.raw(&at));
-                give(reader, Leaf { at, path: here, value: false })?;
+                if WORDS.binary_search(&reader.raw(&at)).is_err() {
+                    give(reader, Leaf { at, path: here, value: false })?;
+                }
                 token = reader.next()?;
                 continue;
             }
@@ -119,5 +195,23 @@ impl<'b> Collector<'b> {
             return Ok(());
         }
         self.part(role, reader.text(&leaf.at), choice, leaf.value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_sorted() {
+        assert!(WORDS.is_sorted());
+    }
+
+    #[test]
+    fn only_long_coded_data_is_opaque() {
+        assert_eq!(opaque(&"QUJD".repeat(20)), Some(UnjudgedReason::Encrypted));
+        assert_eq!(opaque(&format!("data:image/png;base64,{}", "QUJD".repeat(20))), Some(UnjudgedReason::Media));
+        assert_eq!(opaque("data:text/plain;base64,NDExMQ=="), None);
+        assert_eq!(opaque(&"some words ".repeat(20)), None);
     }
 }

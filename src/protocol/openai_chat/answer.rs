@@ -15,6 +15,9 @@ use crate::protocol::tree::{self, Collector, Leaf};
 /// How a choice ends, in words that need no judging.
 const REASONS: &[&str] = &["stop", "length", "tool_calls", "content_filter", "function_call"];
 
+/// The longest string that token probabilities may hold and not be judged on its own.
+const TOKEN_MAX: usize = 32;
+
 /// One choice of an answer or chunk.
 #[derive(Debug, Default)]
 pub(super) struct Choice {
@@ -120,7 +123,14 @@ fn read_choice(reader: &mut Reader<'_>, index: u32, path: u32) -> Result<Choice,
             }
             ("logprobs", token @ (Token::Object | Token::Array)) => {
                 let start = reader.position() - 1;
-                reader.skip(&token)?;
+                let other = &mut choice.other;
+                tree::each(reader, token, path, &mut |_, leaf| {
+                    // Tokens are short; a longer string is no token, whatever it is called.
+                    if leaf.value && leaf.at.at.len() > TOKEN_MAX {
+                        other.push(leaf);
+                    }
+                    Ok(())
+                })?;
                 choice.shadow = Some(start..reader.position());
             }
             (name, token) => {

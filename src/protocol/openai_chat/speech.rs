@@ -5,8 +5,9 @@
 
 use std::ops::Range;
 
+use crate::base::limits::TEXTS_MAX;
 use crate::base::names::UnjudgedReason;
-use crate::protocol::error::ReadError;
+use crate::protocol::error::{Code, ReadError};
 use crate::protocol::json::{Reader, Str, Token};
 use crate::protocol::message::{CallKind, Role};
 use crate::protocol::tree;
@@ -50,6 +51,7 @@ impl Speech {
     /// Walks an object whose opening brace has been read.
     pub(super) fn read(&mut self, reader: &mut Reader<'_>) -> Result<(), ReadError> {
         while let Token::Key(key) = reader.next()? {
+            self.bounded(reader)?;
             let name = reader.decoded(&key);
             let path = tree::join(0, &name);
             let token = reader.next()?;
@@ -57,6 +59,7 @@ impl Speech {
                 ("role", Token::String(at)) => self.role = Some(at),
                 ("content", Token::String(at)) => self.found.push(Found::Content(at)),
                 ("content", Token::Array) => self.content_parts(reader, path)?,
+                ("content", token) => self.content_tree(reader, token, path)?,
                 ("refusal", Token::String(at)) => self.text(Role::Refusal, at, path),
                 ("reasoning_content" | "reasoning" | "reasoning_text", Token::String(at)) => self.text(Role::Reasoning, at, path),
                 ("reasoning_details" | "thinking_blocks", token) => self.tree(reader, token, Role::Reasoning, path)?,
@@ -70,6 +73,11 @@ impl Speech {
             }
         }
         Ok(())
+    }
+
+    /// Keeps the list short of what only an attack would fill.
+    fn bounded(&self, reader: &Reader<'_>) -> Result<(), ReadError> {
+        if self.found.len() < TEXTS_MAX { Ok(()) } else { Err(ReadError::new(Code::TooManyTexts, reader.position())) }
     }
 
     fn text(&mut self, role: Role, at: Str, path: u32) {
@@ -105,13 +113,26 @@ impl Speech {
         })
     }
 
+    /// Content of a form that nobody has agreed on: its strings are what was said.
+    fn content_tree(&mut self, reader: &mut Reader<'_>, token: Token, path: u32) -> Result<(), ReadError> {
+        let found = &mut self.found;
+        tree::each(reader, token, path, &mut |_, leaf| {
+            found.push(match leaf.value {
+                true => Found::Content(leaf.at),
+                false => Found::Text { role: Role::Other, at: leaf.at, path: leaf.path, value: false },
+            });
+            Ok(())
+        })
+    }
+
     fn content_parts(&mut self, reader: &mut Reader<'_>, path: u32) -> Result<(), ReadError> {
         loop {
+            self.bounded(reader)?;
             match reader.next()? {
                 Token::Close => return Ok(()),
                 Token::Object => self.content_part(reader, path)?,
                 Token::String(at) => self.found.push(Found::Content(at)),
-                other => self.tree(reader, other, Role::Other, path)?,
+                other => self.content_tree(reader, other, path)?,
             }
         }
     }
@@ -182,6 +203,7 @@ impl Speech {
     fn calls(&mut self, reader: &mut Reader<'_>) -> Result<(), ReadError> {
         let mut place = 0;
         loop {
+            self.bounded(reader)?;
             match reader.next()? {
                 Token::Close => return Ok(()),
                 Token::Object => self.call(reader, place)?,

@@ -16,7 +16,7 @@ use crate::protocol::message::{NO_CHOICE, RequestNotes, Role, Unread, Usage};
 use crate::protocol::sse::{Event, Place, Within};
 use crate::protocol::tree::{self, Leaf};
 
-/// Bytes of an envelope field that are remembered to be judged once only.
+/// Bytes of an envelope field that are kept to be said again in a refusal.
 const REMEMBERED_MAX: usize = 256;
 
 /// What the client has got of a choice.
@@ -49,10 +49,9 @@ pub(super) struct Envelope {
 
 impl Chunks {
     pub(super) fn new(notes: &RequestNotes) -> Self {
-        let envelope = Envelope { model: notes.model.clone().unwrap_or_default(), ..Envelope::default() };
         Self {
             notes: notes.clone(),
-            envelope,
+            envelope: Envelope::default(),
             given: BTreeMap::new(),
             seen: BTreeMap::new(),
             usage: None,
@@ -64,13 +63,11 @@ impl Chunks {
     fn chunk(&mut self, reader: &mut Reader<'_>, out: &mut Vec<Piece>) -> Result<(), ReadError> {
         let body = Body::read(reader)?;
         for (at, kept) in [(&body.id, &mut self.envelope.id), (&body.model, &mut self.envelope.model)] {
-            let Some(at) = at else { continue };
-            let value = reader.decoded(at);
-            if value.as_ref() != kept.as_str() {
-                if value.len() <= REMEMBERED_MAX {
-                    *kept = value.into_owned();
-                }
-                out.extend(text_piece(alone(NO_CHOICE), at, true));
+            let Some(at) = at.as_ref().filter(|at| !at.at.is_empty()) else { continue };
+            // Judged in every chunk, though it repeats: what is found in one must be replaced in all.
+            out.extend(text_piece(alone(NO_CHOICE), at, true));
+            if kept.is_empty() && at.at.len() <= REMEMBERED_MAX {
+                *kept = reader.decoded(at).into_owned();
             }
         }
         if let Some(at) = &body.created {
