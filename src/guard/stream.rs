@@ -23,7 +23,7 @@ use crate::engine::placing::MessagePart;
 use crate::engine::stream::{Gate, Step, StreamJudge, StreamRedaction};
 use crate::protocol::message::CallKind;
 use crate::protocol::sse::{self, Change, Framer};
-use crate::protocol::{CallKey, Channel, Code, Piece, ReadError, StreamReader, Why};
+use crate::protocol::{CallKey, Channel, Code, NO_CHOICE, Piece, ReadError, StreamReader, Why};
 
 /// The judging half of a streamed answer: bytes in, bytes out, no I/O.
 #[derive(Debug)]
@@ -557,8 +557,13 @@ impl Held {
     /// Whether this event may leave while `earlier` is still held: only text may go past the calls of its
     /// choice, and past everything of another choice.
     fn may_overtake(&self, earlier: &Self) -> bool {
-        self.is_plain_text()
-            && (earlier.is_call() && !self.is_call() && earlier.texts.is_empty() || self.is_of_other_choice(earlier))
+        self.is_plain_text() && (earlier.is_call() && !earlier.goes_on() || self.is_of_other_choice(earlier))
+    }
+
+    /// Whether it holds a piece of a text that other events go on with. Texts that stand alone, such as the
+    /// id that every chunk repeats, are decided at once and keep nothing in order.
+    fn goes_on(&self) -> bool {
+        self.pieces.iter().any(|piece| matches!(piece, Piece::Text { channel, .. } if channel.joined))
     }
 
     fn is_of_other_choice(&self, other: &Self) -> bool {
@@ -568,7 +573,7 @@ impl Held {
 
     fn choices(&self) -> impl Iterator<Item = u32> + '_ {
         self.pieces.iter().filter_map(|piece| match piece {
-            Piece::Text { channel, .. } => Some(channel.choice),
+            Piece::Text { channel, .. } => Some(channel.choice).filter(|choice| *choice != NO_CHOICE),
             Piece::Call { key, .. } => Some(key.choice),
             Piece::Choice(choice) | Piece::Finish { choice, .. } | Piece::Shadow { choice, .. } => Some(*choice),
             Piece::Usage(_) | Piece::Unread(_) | Piece::Done => None,
