@@ -120,7 +120,7 @@ fn agree(declared: Charset, marked: Charset) -> Option<Charset> {
 
 /// Decodes units of two or four bytes; the error is the place of a broken one.
 fn widen(bytes: &[u8], size: usize, little: bool) -> Result<String, usize> {
-    if bytes.len() % size != 0 {
+    if !bytes.len().is_multiple_of(size) {
         return Err(bytes.len());
     }
     let unit = |bytes: &[u8]| {

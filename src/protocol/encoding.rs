@@ -180,7 +180,6 @@ impl Decoder {
 }
 
 /// The decoders, each with whether its stream has ended.
-#[expect(clippy::large_enum_variant, reason = "one a body, and moved once")]
 enum Engine {
     Gzip(gzip::Gzip),
     /// `deflate` before it is known which: its first two bytes.

@@ -185,11 +185,9 @@ impl<'b> Reader<'b> {
             return if self.expect == Expect::Finished { Ok(Token::End) } else { self.error(Code::Truncated) };
         };
         match self.expect {
-            Expect::Finished if self.many => self.value(byte),
-            Expect::Finished => self.error(Code::InvalidJson),
-            Expect::Value => self.value(byte),
+            Expect::Finished if !self.many => self.error(Code::InvalidJson),
             Expect::FirstItem if byte == b']' => self.close(),
-            Expect::FirstItem => self.value(byte),
+            Expect::Value | Expect::FirstItem | Expect::Finished => self.value(byte),
             Expect::FirstKey if byte == b'}' => self.close(),
             Expect::FirstKey => self.key(byte),
             Expect::Next => {

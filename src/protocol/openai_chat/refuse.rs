@@ -26,7 +26,8 @@ pub(super) fn request(refusal: &Refusal<'_>, notes: &RequestNotes) -> Answer {
     let envelope = Envelope { model: notes.model.clone().unwrap_or_default(), ..Envelope::default() };
     if notes.streaming {
         let open = (0..notes.choices.clamp(1, 128)).map(|choice| (choice, false)).collect();
-        let body = stream_end(refusal, &envelope, &open, notes.include_usage.then_some(Some(Usage::default())));
+        let usage = if notes.include_usage { LastUsage::Known(Usage::default()) } else { LastUsage::No };
+        let body = stream_end(refusal, &envelope, &open, usage);
         return Answer { status: StatusCode::OK, content_type: "text/event-stream", body, retry_after: None };
     }
     completion(refusal, &envelope, notes.choices.clamp(1, 128), Usage::default())
@@ -49,7 +50,7 @@ fn completion(refusal: &Refusal<'_>, envelope: &Envelope, choices: u32, usage: U
         created(refusal, envelope),
         escape(&envelope.model),
         choices.join(","),
-        usage_json(Some(usage)),
+        usage_json(usage),
     );
     Answer { status: StatusCode::OK, content_type: JSON, body: Bytes::from(body), retry_after: None }
 }
@@ -87,14 +88,19 @@ pub(super) fn answer(refusal: &Refusal<'_>, bytes: &[u8], choices: &[u32]) -> An
     Answer { status: StatusCode::OK, content_type: JSON, body: Bytes::from(patch(bytes, &edits)), retry_after: None }
 }
 
+/// The usage chunk at the end of a stream.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum LastUsage {
+    /// None was asked for, or it has been given.
+    No,
+    /// The provider has not counted yet; nothing is invented.
+    Unknown,
+    Known(Usage),
+}
+
 /// The frames that end a stream: for every open choice (true: the client knows it) a refusal and a
 /// finish, usage if it was asked for and not yet given, the terminator.
-pub(super) fn stream_end(
-    refusal: &Refusal<'_>,
-    envelope: &Envelope,
-    open: &BTreeMap<u32, bool>,
-    usage: Option<Option<Usage>>,
-) -> Bytes {
+pub(super) fn stream_end(refusal: &Refusal<'_>, envelope: &Envelope, open: &BTreeMap<u32, bool>, usage: LastUsage) -> Bytes {
     let Wording { kind, code, message, .. } = wording(refusal);
     if refusal.block_as == BlockAs::Error || refusal.why == Why::Engine {
         let error = json!({"error": {"message": message, "type": kind, "param": null, "code": code}});
@@ -121,22 +127,18 @@ pub(super) fn stream_end(
         chunk(&format!(r#"{{"index":{index},"delta":{delta},"logprobs":null,"finish_reason":null}}"#), "");
         chunk(&format!(r#"{{"index":{index},"delta":{{}},"logprobs":null,"finish_reason":"content_filter"}}"#), "");
     }
-    if let Some(usage) = usage {
-        chunk("", &format!(",\"usage\":{}", usage_json(usage)));
+    match usage {
+        LastUsage::No => {}
+        LastUsage::Unknown => chunk("", ",\"usage\":null"),
+        LastUsage::Known(usage) => chunk("", &format!(",\"usage\":{}", usage_json(usage))),
     }
     out.push_str("data: [DONE]\n\n");
     Bytes::from(out)
 }
 
-/// Tokens as the provider counted them; `null` where it has not.
-fn usage_json(usage: Option<Usage>) -> String {
-    usage.map_or_else(
-        || "null".to_owned(),
-        |Usage { input, output }| {
-            let total = input.saturating_add(output);
-            format!(r#"{{"prompt_tokens":{input},"completion_tokens":{output},"total_tokens":{total}}}"#)
-        },
-    )
+fn usage_json(Usage { input, output }: Usage) -> String {
+    let total = input.saturating_add(output);
+    format!(r#"{{"prompt_tokens":{input},"completion_tokens":{output},"total_tokens":{total}}}"#)
 }
 
 /// The id of the upstream's answer, or one made of the record's.

@@ -117,9 +117,10 @@ impl Speech {
     fn content_tree(&mut self, reader: &mut Reader<'_>, token: Token, path: u32) -> Result<(), ReadError> {
         let found = &mut self.found;
         tree::each(reader, token, path, &mut |_, leaf| {
-            found.push(match leaf.value {
-                true => Found::Content(leaf.at),
-                false => Found::Text { role: Role::Other, at: leaf.at, path: leaf.path, value: false },
+            found.push(if leaf.value {
+                Found::Content(leaf.at)
+            } else {
+                Found::Text { role: Role::Other, at: leaf.at, path: leaf.path, value: false }
             });
             Ok(())
         })

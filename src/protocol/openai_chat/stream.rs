@@ -1,11 +1,11 @@
 //! The chunks of a streamed answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
 use super::answer::{Body, Choice};
-use super::refuse;
+use super::refuse::{self, LastUsage};
 use super::speech::{Arguments, Found};
 use crate::base::limits::STREAM_CHANNELS_MAX;
 use crate::protocol::adapter::{CallKey, Channel, Piece, Refusal, StreamReader};
@@ -19,21 +19,15 @@ use crate::protocol::tree::{self, Leaf};
 /// Bytes of an envelope field that are kept to be said again in a refusal.
 const REMEMBERED_MAX: usize = 256;
 
-/// What the client has got of a choice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Given {
-    pub finished: bool,
-}
-
 /// Reads chunks, and remembers what a proper end needs.
 #[derive(Debug)]
 pub(super) struct Chunks {
     notes: RequestNotes,
     envelope: Envelope,
-    /// The choices that the client knows of.
-    given: BTreeMap<u32, Given>,
+    /// The choices that the client knows of, and whether it has seen their end.
+    given: BTreeMap<u32, bool>,
     /// The choices that any chunk has named.
-    seen: BTreeMap<u32, ()>,
+    seen: BTreeSet<u32>,
     usage: Option<Usage>,
     usage_given: bool,
     done: bool,
@@ -53,7 +47,7 @@ impl Chunks {
             notes: notes.clone(),
             envelope: Envelope::default(),
             given: BTreeMap::new(),
-            seen: BTreeMap::new(),
+            seen: BTreeSet::new(),
             usage: None,
             usage_given: false,
             done: false,
@@ -77,10 +71,10 @@ impl Chunks {
             out.extend(text_piece(alone(NO_CHOICE), &leaf.at, leaf.value));
         }
         for choice in body.choices {
-            if !self.seen.contains_key(&choice.index) && self.seen.len() >= STREAM_CHANNELS_MAX {
+            if !self.seen.contains(&choice.index) && self.seen.len() >= STREAM_CHANNELS_MAX {
                 return Err(ReadError::new(Code::TooManyChannels, choice.whole.start));
             }
-            self.seen.insert(choice.index, ());
+            self.seen.insert(choice.index);
             choice_pieces(reader, choice, out);
         }
         if let Some(usage) = body.usage {
@@ -176,7 +170,7 @@ impl StreamReader for Chunks {
                 Piece::Choice(choice) => {
                     self.given.entry(*choice).or_default();
                 }
-                Piece::Finish { choice, .. } => self.given.entry(*choice).or_default().finished = true,
+                Piece::Finish { choice, .. } => *self.given.entry(*choice).or_default() = true,
                 Piece::Usage(_) => self.usage_given = true,
                 Piece::Done => self.done = true,
                 _ => {}
@@ -190,10 +184,14 @@ impl StreamReader for Chunks {
         }
         self.done = true;
         let mut open: BTreeMap<u32, bool> = (0..self.notes.choices.clamp(1, 128)).map(|choice| (choice, false)).collect();
-        open.extend(self.seen.keys().map(|choice| (*choice, false)));
+        open.extend(self.seen.iter().map(|choice| (*choice, false)));
         open.extend(self.given.keys().map(|choice| (*choice, true)));
-        open.retain(|choice, _| !self.given.get(choice).is_some_and(|given| given.finished));
-        let usage = (self.notes.include_usage && !self.usage_given).then_some(self.usage);
+        open.retain(|choice, _| !self.given.get(choice).is_some_and(|finished| *finished));
+        let usage = match (self.notes.include_usage && !self.usage_given, self.usage) {
+            (false, _) => LastUsage::No,
+            (true, None) => LastUsage::Unknown,
+            (true, Some(usage)) => LastUsage::Known(usage),
+        };
         refuse::stream_end(refusal, &self.envelope, &open, usage)
     }
 }
