@@ -6,11 +6,17 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+use super::check::Check;
+use super::compile::Compile;
+use super::init::Init;
+use super::judge::Judge;
 use super::keygen::Keygen;
 use super::packs::PacksCommand;
 use super::render::{Answer, Outcome, Paint, Screen, safe_lines};
 use super::scan::Scan;
 use super::shell::{Completions, Man};
+use super::sign::{Sign, Verify};
+use super::test::Test;
 
 /// A runtime guardrail for AI agents: signed pacts, enforced in the traffic, proven by evidence.
 #[derive(Debug, Parser)]
@@ -28,8 +34,22 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a pact that compiles, to begin with.
+    Init(Init),
+    /// Tell all mistakes of pacts with their places, then what is enforced.
+    Check(Check),
+    /// Compile a pact into an image.
+    Compile(Compile),
     /// Make a signing key.
     Keygen(Keygen),
+    /// Sign a pact as one of its parties.
+    Sign(Sign),
+    /// Tell who signed a pact or an image, and whether it may be enforced.
+    Verify(Verify),
+    /// Run the cases of pacts and the examples of packs.
+    Test(Test),
+    /// Judge events by a pact, offline.
+    Judge(Judge),
     /// Find personal data, secrets, injections and topics in text, offline.
     Scan(Scan),
     /// List, show and test the detector packs.
@@ -43,6 +63,13 @@ enum Command {
 impl Command {
     fn run(&self, screen: &mut Screen) -> Answer {
         match self {
+            Self::Init(command) => command.run(screen),
+            Self::Check(command) => command.run(screen),
+            Self::Compile(command) => command.run(screen),
+            Self::Sign(command) => command.run(screen),
+            Self::Verify(command) => command.run(screen),
+            Self::Test(command) => command.run(screen),
+            Self::Judge(command) => command.run(screen),
             Self::Keygen(command) => command.run(screen),
             Self::Scan(command) => command.run(screen),
             Self::Packs(command) => command.run(screen),

@@ -4,11 +4,17 @@
 //! error, and nothing that comes from outside can act on the terminal.
 
 pub mod args;
+mod check;
+mod compile;
 mod demo;
+mod init;
 mod input;
+mod judge;
 mod keygen;
 mod packs;
 mod render;
 mod scan;
 mod shell;
+mod sign;
 mod source;
+mod test;

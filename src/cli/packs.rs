@@ -119,7 +119,8 @@ fn show(screen: &mut Screen, name: &str) -> Answer {
     Ok(Outcome::Fine)
 }
 
-fn test(screen: &mut Screen, files: &[PathBuf]) -> Answer {
+/// Runs the examples of pack files, or of the shipped packs when there are none.
+pub(super) fn test(screen: &mut Screen, files: &[PathBuf]) -> Answer {
     if files.is_empty() {
         return report(screen, Packs::shipped());
     }

@@ -1,0 +1,140 @@
+//! `servanda check`: all mistakes of a pact with their places, then what of it is enforced.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::input;
+use super::render::{Answer, CliError, Outcome, Paint, Screen, Table, count, safe};
+use crate::pact::{self, Packs};
+use crate::program::compile;
+use crate::program::coverage::{Coverage, How, PredicateCoverage};
+use crate::proxy::config::Config;
+
+/// Arguments of `servanda check`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  servanda check support.pact.yaml")]
+pub(super) struct Check {
+    /// Pacts.
+    #[arg(value_name = "FILE", required_unless_present = "config")]
+    files: Vec<PathBuf>,
+    /// A configuration of the sidecar to check as well.
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Check {
+    /// Checks all files.
+    pub(super) fn run(&self, screen: &mut Screen) -> Answer {
+        let mut outcome = Outcome::Fine;
+        let mut reports = Vec::new();
+        for path in &self.files {
+            let text = input::document(path)?;
+            let name = safe(&path.display().to_string()).into_owned();
+            let (checked, mut mistakes) = pact::read(&text, Packs::shipped());
+            let program = checked.as_ref().map(|c| compile(std::slice::from_ref(c), Packs::shipped()));
+            let coverage = match program {
+                Some(Ok(program)) => Some(program.coverage().clone()),
+                Some(Err(more)) => {
+                    mistakes.extend(more);
+                    None
+                }
+                None => None,
+            };
+            screen.diagnostics(&name, &text, &mistakes);
+            let ok = !mistakes.has_errors() && coverage.is_some();
+            outcome = outcome.and(Outcome::of(ok));
+            let lacks = checked.as_ref().map_or(&[][..], pact::CheckedPact::lacks);
+            if screen.is_json() {
+                reports.push(json!({"file": name, "ok": ok, "diagnostics": mistakes, "lacks": lacks, "coverage": coverage}));
+            } else if let Some(coverage) = coverage {
+                report(screen, &coverage, lacks)?;
+            }
+        }
+        if let Some(path) = &self.config {
+            outcome = outcome.and(config(screen, path, &mut reports)?);
+        }
+        if screen.is_json() {
+            match reports.as_slice() {
+                [one] => screen.json(one)?,
+                all => screen.json(&all)?,
+            }
+        }
+        Ok(outcome)
+    }
+}
+
+fn config(screen: &mut Screen, path: &PathBuf, reports: &mut Vec<Value>) -> Answer {
+    let text = input::document(path)?;
+    let name = safe(&path.display().to_string()).into_owned();
+    let (config, mistakes) = Config::parse(&text, path.parent().unwrap_or(std::path::Path::new("")));
+    screen.diagnostics(&name, &text, &mistakes);
+    if screen.is_json() {
+        reports.push(json!({"file": name, "ok": config.is_some(), "diagnostics": mistakes}));
+    } else if let Some(config) = &config {
+        screen.line(format_args!("{name}: {}, {}", count(config.listen.len(), "listener"), count(config.pacts.len(), "pact")))?;
+    }
+    Ok(Outcome::of(config.is_some()))
+}
+
+/// The coverage report for people.
+fn report(screen: &mut Screen, coverage: &Coverage, lacks: &[String]) -> Result<(), CliError> {
+    let title = screen.paint(Paint::Strong, &format!("{} {}", safe(&coverage.pact), coverage.version));
+    let state = if lacks.is_empty() { "whole, can be signed".to_owned() } else { format!("a draft; lacks {}", lacks.join("; ")) };
+    screen.line(format_args!("{title}: {state}"))?;
+    let mut table = Table::new(["predicate", "severity", "enforced", "where and act", "detectors", "hold-back", "cost"]);
+    for p in &coverage.predicates {
+        for (n, check) in p.checks.iter().enumerate() {
+            let (id, severity) = if n == 0 { (p.id.clone(), p.severity.to_string()) } else { Default::default() };
+            let stages: Vec<String> = check.stages.iter().map(|(stage, act)| format!("{stage} {act}")).collect();
+            let hold_back = if check.hold_back == 0 { "-".to_owned() } else { format!("{} B", check.hold_back) };
+            let detectors = if check.detectors == 0 { "-".to_owned() } else { check.detectors.to_string() };
+            let what = format!("{}: {}", check.check, stages.join(", "));
+            table.row([id, severity, check.how.to_string(), what, detectors, hold_back, check.cost.to_string()]);
+        }
+    }
+    table.print(screen)?;
+    if !coverage.stages.is_empty() {
+        screen.line("")?;
+        let mut table = Table::new(["stage", "patterns", "topics", "hold-back", "most held by"]);
+        for s in &coverage.stages {
+            let worst = s.worst.clone().unwrap_or_default();
+            table.row([s.stage.to_string(), s.patterns.to_string(), s.topics.to_string(), format!("{} B", s.hold_back), worst]);
+        }
+        table.print(screen)?;
+    }
+    screen.line("")?;
+    screen.line(format_args!("a stream holds back at most {} bytes", coverage.hold_back_max))?;
+    let inline = coverage.predicates.iter().filter(|p| p.is_inline()).count();
+    screen.line(format_args!("{inline} of {} enforced inline", count(coverage.predicates.len(), "predicate")))?;
+    for p in &coverage.predicates {
+        told(screen, p)?;
+    }
+    for fact in &coverage.facts {
+        screen.line(format_args!(
+            "fact {} ({}) is read by {}; the sidecar needs a source for it",
+            safe(&fact.name),
+            fact.kind,
+            fact.predicates.join(", ")
+        ))?;
+    }
+    if !coverage.not_enforced.is_empty() {
+        screen.line(format_args!("signed and not enforced: {}", safe(&coverage.not_enforced.join(", "))))?;
+    }
+    for note in &coverage.notes {
+        screen.line(format_args!("note: {}", safe(note)))?;
+    }
+    Ok(())
+}
+
+/// What is not inline of a predicate, and why.
+fn told(screen: &mut Screen, p: &PredicateCoverage) -> Result<(), CliError> {
+    for check in p.checks.iter().filter(|c| c.how != How::Inline) {
+        let reason = check.reason.as_deref().unwrap_or("");
+        screen.line(format_args!("{}: {} is {} {}", safe(&p.id), check.check, check.how, safe(reason)))?;
+    }
+    if let Some(undecided) = &p.undecided {
+        screen.line(format_args!("{}: left to judges: {}", safe(&p.id), safe(undecided)))?;
+    }
+    Ok(())
+}

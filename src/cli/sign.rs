@@ -1,0 +1,176 @@
+//! `servanda sign` and `servanda verify`: who promised what, when, and whether it may be enforced.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::input;
+use super::render::{Answer, CliError, Outcome, Paint, Screen, Table};
+use super::source;
+use crate::base::clock::{Clock as _, SystemClock};
+use crate::pact::sealed::REQUIRED;
+use crate::pact::{Demands, Packs, PactSignature, Role, SealedPact, TrustFile, activate, read_trust};
+use crate::seal::SigningKey;
+
+/// Arguments of `servanda sign`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  servanda sign support.pact.yaml --key agent.key --role agent -o support.pact.json")]
+pub(super) struct Sign {
+    /// The pact, as written or already signed by another party.
+    file: PathBuf,
+    /// The secret key of the party.
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    /// As what.
+    #[arg(long, value_name = "ROLE", value_parser = parse_role)]
+    role: Role,
+    /// Where the sealed pact goes; without it `NAME.pact.json` beside the file.
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+fn parse_role(text: &str) -> Result<Role, String> {
+    Role::parse(text).ok_or_else(|| "one of agent, counterparty, guarantor".to_owned())
+}
+
+/// Seconds since the Unix epoch.
+fn now_s() -> i64 {
+    SystemClock::new().wall_us().div_euclid(1_000_000)
+}
+
+impl Sign {
+    /// Adds the signature.
+    pub(super) fn run(&self, screen: &mut Screen) -> Answer {
+        let key = SigningKey::from_file(&self.key).map_err(|e| CliError::new(e.to_string()))?;
+        let Some(source) = source::read(&self.file, screen)? else { return Ok(Outcome::Failed) };
+        let out = self.out.clone().unwrap_or_else(|| beside(&self.file));
+        let sealed = SealedPact::new(source.checked).and_then(|sealed| sealed.sign(&key, self.role, now_s()));
+        let sealed = match sealed {
+            Ok(sealed) => sealed,
+            Err(error) => {
+                screen.note(format_args!("{}: {error}", self.file.display()));
+                return Ok(Outcome::Failed);
+            }
+        };
+        let text = sealed.to_json().map_err(|e| CliError::new(e.to_string()))?;
+        std::fs::write(&out, text).map_err(|e| CliError::file(&out, e))?;
+        let digest = sealed.checked().digest().hex();
+        if screen.is_json() {
+            screen.json(&json!({"file": out, "pact_digest": digest, "signatures": signatures(sealed.signatures())}))?;
+        } else {
+            screen.line(format_args!("{}  sha256:{digest}", out.display()))?;
+            table(screen, sealed.signatures())?;
+        }
+        Ok(Outcome::Fine)
+    }
+}
+
+/// `a/b.pact.yaml` to `a/b.pact.json`.
+fn beside(file: &Path) -> PathBuf {
+    file.with_extension("json")
+}
+
+fn signatures(list: &[PactSignature]) -> Vec<serde_json::Value> {
+    list.iter().map(|s| json!({"role": s.role.as_str(), "by": s.by, "key": s.key.multibase(), "at": date(s.at)})).collect()
+}
+
+fn date(at: i64) -> String {
+    jiff::Timestamp::from_second(at).map_or_else(|_| at.to_string(), |t| t.to_string())
+}
+
+fn table(screen: &mut Screen, list: &[PactSignature]) -> Result<(), CliError> {
+    let mut table = Table::new(["role", "by", "at", "key"]);
+    for s in list {
+        table.row([s.role.as_str().to_owned(), s.by.clone(), date(s.at), s.key.multibase()]);
+    }
+    if table.is_empty() { screen.line("nobody has signed") } else { table.print(screen) }
+}
+
+/// Arguments of `servanda verify`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  servanda verify support.pact.json --trust trusted-keys.yaml")]
+pub(super) struct Verify {
+    /// A sealed pact or an image.
+    file: PathBuf,
+    /// Who counts. Without it signatures are compared with the keys they name, and nobody vouches for those.
+    #[arg(long, value_name = "FILE")]
+    trust: Option<PathBuf>,
+    /// Roles that must have signed.
+    #[arg(long, value_name = "ROLES", value_delimiter = ',', value_parser = parse_role, requires = "trust")]
+    require: Vec<Role>,
+    /// The agent that the pact must bind.
+    #[arg(long, value_name = "DID")]
+    agent: Option<String>,
+}
+
+impl Verify {
+    /// Looks at the signatures.
+    pub(super) fn run(&self, screen: &mut Screen) -> Answer {
+        let trust = self.trust.as_deref().map(|path| trust(path, screen)).transpose()?.flatten();
+        if self.trust.is_some() && trust.is_none() {
+            return Ok(Outcome::Failed);
+        }
+        let mut image_signer = None;
+        let text = match source::image(&self.file)? {
+            Some(image) => {
+                if let Err(error) = image.program_unsigned(Packs::shipped()) {
+                    return self.failed(screen, &error.to_string(), error.code());
+                }
+                image_signer = image.signer().map(crate::seal::VerifyingKey::did_key);
+                image.pacts().first().map(ToString::to_string).unwrap_or_default()
+            }
+            None => input::document(&self.file)?,
+        };
+        let (checked, mistakes) = crate::pact::read(&text, Packs::shipped());
+        screen.diagnostics(&self.file.display().to_string(), &text, &mistakes);
+        let Some(checked) = checked else { return Ok(Outcome::Failed) };
+        let sealed = match SealedPact::new(checked) {
+            Ok(sealed) => sealed,
+            Err(error) => return self.failed(screen, &error.to_string(), error.code()),
+        };
+        let signed = sealed.signatures().to_vec();
+        let digest = sealed.checked().digest().hex();
+        if trust.is_none() && signed.is_empty() {
+            return self.failed(screen, "nobody has signed", "unsigned");
+        }
+        let require = if self.require.is_empty() { REQUIRED } else { &self.require };
+        let demands = Demands { trust: trust.as_ref(), require, agent: self.agent.as_deref(), now: now_s() };
+        if let Err(error) = activate(sealed, &demands) {
+            return self.failed(screen, &error.to_string(), error.code());
+        }
+        if screen.is_json() {
+            screen.json(&json!({"file": self.file, "ok": true, "trusted": trust.is_some(), "pact_digest": digest,
+                "image_signer": image_signer, "signatures": signatures(&signed)}))?;
+        } else {
+            screen.line(format_args!("{}  sha256:{digest}", self.file.display()))?;
+            table(screen, &signed)?;
+            if let Some(signer) = image_signer {
+                screen.line(format_args!("image signed by {signer}"))?;
+            }
+            let verdict = match trust {
+                Some(_) => screen.paint(Paint::Good, "the signatures fit, and the trust file vouches for them"),
+                None => screen.paint(Paint::Warn, "the signatures fit; nobody vouches for their keys (give --trust FILE)"),
+            };
+            screen.line(verdict)?;
+        }
+        Ok(Outcome::Fine)
+    }
+
+    fn failed(&self, screen: &mut Screen, why: &str, code: &str) -> Answer {
+        if screen.is_json() {
+            screen.json(&json!({"file": self.file, "ok": false, "code": code, "why": why}))?;
+        } else {
+            let word = screen.paint(Paint::Bad, "not valid:");
+            screen.line(format_args!("{word} {}", super::render::safe(why)))?;
+        }
+        Ok(Outcome::Failed)
+    }
+}
+
+/// Reads a trust file and tells its mistakes. None when it has errors.
+fn trust(path: &Path, screen: &mut Screen) -> Result<Option<TrustFile>, CliError> {
+    let text = input::document(path)?;
+    let (trust, mistakes) = read_trust(&text);
+    screen.diagnostics(&path.display().to_string(), &text, &mistakes);
+    Ok(trust.filter(|_| !mistakes.has_errors()))
+}

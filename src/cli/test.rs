@@ -1,0 +1,84 @@
+//! `servanda test`: the cases of pacts and the examples of packs.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::input;
+use super::render::{Answer, Outcome, Paint, Screen, count, safe};
+use super::{packs, source};
+use crate::base::clock::{Clock as _, SystemClock};
+use crate::base::document;
+use crate::trial::case;
+
+/// Arguments of `servanda test`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  servanda test support.pact.yaml")]
+pub(super) struct Test {
+    /// Pacts, images and pack files.
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+}
+
+impl Test {
+    /// Runs all cases.
+    pub(super) fn run(&self, screen: &mut Screen) -> Answer {
+        let now_us = SystemClock::new().wall_us();
+        let mut outcome = Outcome::Fine;
+        let mut reports = Vec::new();
+        for path in &self.files {
+            if is_pack(path)? {
+                outcome = outcome.and(packs::test(screen, std::slice::from_ref(path))?);
+                continue;
+            }
+            let name = safe(&path.display().to_string()).into_owned();
+            let (program, pact) = if let Some(image) = source::image(path)? {
+                drop(image);
+                source::program(path, screen)?
+            } else {
+                let Some(source) = source::read(path, screen)? else {
+                    outcome = Outcome::Failed;
+                    continue;
+                };
+                let Some(program) = source.compile(screen) else {
+                    outcome = Outcome::Failed;
+                    continue;
+                };
+                (Arc::new(program), source.checked)
+            };
+            let outcomes = case::run(&program, &pact.pact().cases, now_us);
+            outcome = outcome.and(Outcome::of(outcomes.passed()));
+            if screen.is_json() {
+                reports.push(
+                    json!({"file": name, "passed": outcomes.passed(), "cases": outcomes.cases, "untried": outcomes.untried}),
+                );
+                continue;
+            }
+            for case in &outcomes.cases {
+                let verdict = if case.passed { screen.paint(Paint::Good, "ok  ") } else { screen.paint(Paint::Bad, "FAIL") };
+                let act = screen.act(case.act);
+                let why = case.why.as_deref().map_or_else(String::new, |why| format!("  {}", safe(why)));
+                screen.line(format_args!("{verdict} {act} {name}:{}  {}{why}", case.line, safe(&case.name)))?;
+            }
+            let failed = outcomes.cases.iter().filter(|c| !c.passed).count();
+            screen.line(format_args!("{name}: {}, {failed} failed", count(outcomes.cases.len(), "case")))?;
+            if !outcomes.untried.is_empty() {
+                screen.line(format_args!("{name}: no case shows a breach of {}", outcomes.untried.join(", ")))?;
+            }
+        }
+        if screen.is_json() && !reports.is_empty() {
+            screen.json(&reports)?;
+        }
+        Ok(outcome)
+    }
+}
+
+/// Whether a document is a pack: it says `pack:` where a pact says `pact:`.
+fn is_pack(path: &std::path::Path) -> Result<bool, super::render::CliError> {
+    if source::image(path)?.is_some() {
+        return Ok(false);
+    }
+    let text = input::document(path)?;
+    Ok(document::parse(&text).is_ok_and(|root| root.get("pack").is_some() && root.get("pact").is_none()))
+}
