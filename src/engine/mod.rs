@@ -17,3 +17,5 @@ pub mod placing;
 mod region;
 pub mod session;
 pub mod stream;
+#[cfg(test)]
+mod tests;

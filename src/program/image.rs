@@ -379,3 +379,6 @@ impl<'a> Cursor<'a> {
         Some(u32::from_le_bytes(self.take(4)?.try_into().ok()?))
     }
 }
+
+#[cfg(test)]
+mod tests;

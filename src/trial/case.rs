@@ -134,3 +134,6 @@ pub(super) fn measures(value: impl Fn(Quantity) -> Option<i64>) -> Measures {
         reply_chars: get(Quantity::ReplyChars),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const PACT: &str = r#"
+format: 1
+pact: toy
+version: "1.2.3"
+subject: {agent: "did:web:vendor.example:agents:toy"}
+detectors:
+  rival: {phrases: ["Globex"]}
+predicates:
+  - {id: rivals, dimension: safety, severity: minor, at: response, check: {match: [own.rival]}}
+renewal: {effective: 2026-01-01, expires: 2027-01-01, counters_on_extension: reset}
+"#;
+
+fn program() -> Program {
+    Program::compile_text(PACT).unwrap_or_else(|d| panic!("{}", d.render("toy", PACT)))
+}
+
+fn key() -> SigningKey {
+    SigningKey::from_seed(&[7; 32])
+}
+
+#[test]
+fn what_is_written_is_read_and_bytes_are_the_same() {
+    for key in [None, Some(&key())] {
+        let bytes = write(&program(), &[PACT], key).unwrap();
+        assert_eq!(bytes, write(&program(), &[PACT], key).unwrap());
+        let image = Image::read(&bytes).unwrap();
+        assert_eq!(image.compiler(), COMPILER);
+        assert_eq!(image.pacts()[0].as_ref(), PACT);
+        assert_eq!(image.signer().map(VerifyingKey::as_bytes), key.map(|k| k.verifying()).as_ref().map(VerifyingKey::as_bytes));
+        let loaded = image.program_unsigned(Packs::shipped()).unwrap();
+        assert_eq!(loaded.digest(), program().digest());
+        assert_eq!(&*loaded.identity().version, "1.2.3");
+    }
+}
+
+#[test]
+fn every_flipped_bit_is_refused() {
+    let bytes = write(&program(), &[PACT], Some(&key())).unwrap();
+    for at in 0..bytes.len() {
+        for bit in 0..8 {
+            let mut bad = bytes.clone();
+            bad[at] ^= 1 << bit;
+            assert!(Image::read(&bad).is_err(), "bit {bit} of byte {at}");
+        }
+    }
+}
+
+#[test]
+fn cuts_and_additions_are_refused() {
+    for key in [None, Some(&key())] {
+        let bytes = write(&program(), &[PACT], key).unwrap();
+        for len in 0..bytes.len() {
+            assert!(Image::read(&bytes[..len]).is_err(), "{len}");
+        }
+        let mut longer = bytes;
+        longer.push(0);
+        assert!(Image::read(&longer).is_err());
+    }
+}
+
+#[test]
+fn random_bytes_never_panic() {
+    proptest!(|(mut bytes in prop::collection::vec(any::<u8>(), 0..600), head in 0usize..40)| {
+        prop_assert!(Image::read(&bytes).is_err());
+        // Behind a true head, so that the table is reached.
+        let good = write(&program(), &[PACT], None).unwrap();
+        let head = head.min(bytes.len());
+        bytes[..head].copy_from_slice(&good[..head]);
+        prop_assert!(Image::read(&bytes).is_err());
+    });
+}
+
+#[test]
+fn another_program_pack_agent_or_time_is_refused() {
+    let program = program();
+    let other = PACT.replace("Globex", "Initech");
+    let bytes = write(&program, &[&other], None).unwrap();
+    assert_eq!(Image::read(&bytes).unwrap().program_unsigned(Packs::shipped()).unwrap_err(), ImageError::Program);
+    let with_pack = PACT.replace("detectors:", "packs: {pii: \"1\"}\ndetectors:");
+    let used = Program::compile_text(&with_pack).unwrap();
+    let bytes = write(&used, &[&with_pack], None).unwrap();
+    let none = Packs::default();
+    assert_eq!(Image::read(&bytes).unwrap().program_unsigned(&none).unwrap_err().code(), "pact");
+    let (checked, _) = crate::pact::read(&with_pack, Packs::shipped());
+    let image = Image::read(&bytes).unwrap();
+    assert_eq!(image.program(&checked.unwrap(), true, &none).unwrap_err().code(), "pack");
+    let from = 1_767_225_600_000_000;
+    assert_eq!(admit(&program, "did:web:vendor.example:agents:toy", from), Ok(()));
+    assert_eq!(admit(&program, "", from), Ok(()));
+    assert_eq!(admit(&program, "did:web:other.example", from).unwrap_err().code(), "audience");
+    assert_eq!(admit(&program, "", from - 1).unwrap_err(), ImageError::Term);
+    assert_eq!(admit(&program, "", from + 365 * 86_400_000_000).unwrap_err(), ImageError::Term);
+}
