@@ -17,7 +17,14 @@ use crate::scan::pattern::{Kind, Pattern, Topic, Verify};
 use crate::scan::{ScanError, Scanner, Scratch};
 
 /// The packs that come with the binary, as (file name, text).
-pub const SHIPPED: &[(&str, &str)] = &[("pii.yaml", include_str!("../../invariants/pii.yaml"))];
+pub const SHIPPED: &[(&str, &str)] = &[
+    ("pii.yaml", include_str!("../../invariants/pii.yaml")),
+    ("secrets.yaml", include_str!("../../invariants/secrets.yaml")),
+    ("injection.yaml", include_str!("../../invariants/injection.yaml")),
+    ("impersonation.yaml", include_str!("../../invariants/impersonation.yaml")),
+    ("topics.yaml", include_str!("../../invariants/topics.yaml")),
+    ("hosts.yaml", include_str!("../../invariants/hosts.yaml")),
+];
 
 /// Packs by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

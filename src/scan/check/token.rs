@@ -45,7 +45,8 @@ pub(super) fn random(text: &[u8]) -> bool {
 
 /// The value of an assignment such as `api_key = "…"`, if it looks like a secret.
 pub(super) fn assigned(sight: Sight<'_>) -> Part {
-    let text = sight.text;
+    let padding = sight.text.iter().rev().take_while(|b| **b == b'=').count();
+    let text = sight.text.get(..sight.text.len() - padding)?;
     let from = text.iter().rposition(|b| matches!(b, b'=' | b':' | b'"' | b'\'' | b'`' | b' ' | b'\t' | b'>'))? + 1;
     let value = text.get(from..)?;
     // A path, a variable, a call or a dotted name is no secret.
