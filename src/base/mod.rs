@@ -1,6 +1,5 @@
 //! The ground: words, limits, time, mistakes and documents. Knows nothing of what stands above.
 
-pub mod budget;
 pub mod clock;
 pub mod diagnostic;
 pub mod document;

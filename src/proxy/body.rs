@@ -24,17 +24,26 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// How far a request body has come: read by the wait for the head of the answer.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    /// Twice the frames sent; odd once the body has ended.
+    /// Four times the frames sent; the lowest bit is set once the body has ended, the next if it broke off.
     state: AtomicU64,
 }
 
 impl Progress {
     fn frame(&self) {
-        self.state.fetch_add(2, Ordering::Relaxed);
+        self.state.fetch_add(4, Ordering::Relaxed);
     }
 
     fn end(&self) {
         self.state.fetch_or(1, Ordering::Relaxed);
+    }
+
+    fn broke(&self) {
+        self.state.fetch_or(2, Ordering::Relaxed);
+    }
+
+    /// Whether the client broke its body off.
+    pub(super) fn is_broken(&self) -> bool {
+        self.state.load(Ordering::Relaxed) & 2 == 2
     }
 
     /// A mark that changes with every frame, and whether the body has ended.
@@ -74,7 +83,8 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Outgoing<B> {
                     self.progress.end();
                 }
             }
-            Poll::Ready(_) => self.progress.end(),
+            Poll::Ready(Some(Err(_))) => self.progress.broke(),
+            Poll::Ready(None) => self.progress.end(),
             Poll::Pending => {}
         }
         polled.map_ok(clean_trailers)

@@ -8,8 +8,8 @@
 use std::net::IpAddr;
 
 use http::header::{
-    ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, Entry, HOST, HeaderMap, HeaderName, HeaderValue,
-    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, Entry, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
 };
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -29,9 +29,6 @@ const HOP_BY_HOP: [HeaderName; 8] = [
     UPGRADE,
     HTTP2_SETTINGS,
 ];
-
-/// Codings that the guard can undo.
-const DECODABLE: [&str; 6] = ["gzip", "x-gzip", "deflate", "br", "zstd", "identity"];
 
 /// Whether a list field has a token, in any case.
 pub(super) fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
@@ -89,23 +86,6 @@ fn join_cookies(headers: &mut HeaderMap) {
     if let Ok(mut value) = HeaderValue::from_bytes(&joined) {
         value.set_sensitive(true);
         headers.insert(COOKIE, value);
-    }
-}
-
-/// Leaves only codings that the guard can undo; where none is left, `identity`.
-pub(super) fn restrict_encodings(headers: &mut HeaderMap) {
-    if !headers.contains_key(&ACCEPT_ENCODING) {
-        return;
-    }
-    let kept: Vec<&str> = tokens(headers, &ACCEPT_ENCODING)
-        .filter(|item| {
-            let coding = item.split(';').next().unwrap_or_default().trim();
-            DECODABLE.iter().any(|known| known.eq_ignore_ascii_case(coding))
-        })
-        .collect();
-    let line = if kept.is_empty() { "identity".to_owned() } else { kept.join(", ") };
-    if let Ok(value) = HeaderValue::from_str(&line) {
-        headers.insert(ACCEPT_ENCODING, value);
     }
 }
 
@@ -200,21 +180,6 @@ mod tests {
                 ("trailer", "x-sum")
             ])
         );
-    }
-
-    #[test]
-    fn encodings_are_those_we_undo() {
-        let restricted = |line: &'static str| {
-            let mut headers = map(&[("accept-encoding", line)]);
-            restrict_encodings(&mut headers);
-            headers.get(ACCEPT_ENCODING).unwrap().to_str().unwrap().to_owned()
-        };
-        assert_eq!(restricted("gzip, deflate, br, zstd"), "gzip, deflate, br, zstd");
-        assert_eq!(restricted("GZIP;q=0.5, compress, *;q=0.1"), "GZIP;q=0.5");
-        assert_eq!(restricted("compress, dcb"), "identity");
-        let mut none = HeaderMap::new();
-        restrict_encodings(&mut none);
-        assert!(none.is_empty());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The sidecar: a failed reload changes nothing.
 
+pub mod admin;
 pub mod body;
 pub mod config;
 pub mod drain;
@@ -8,10 +9,13 @@ pub mod framing;
 mod gate;
 mod headers;
 mod listener;
+pub mod metrics;
 pub mod problem;
 pub mod reload;
 pub mod reverse;
 pub mod serve;
+mod stack;
+pub mod state;
 pub mod tls;
 pub mod upstream;
 

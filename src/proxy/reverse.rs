@@ -5,7 +5,7 @@
 //! time-out. Usable alone as a plain reverse proxy, which is what the guard's cost is measured against.
 
 use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -22,16 +22,13 @@ use tower_service::Service;
 use crate::base::clock::SharedClock;
 use crate::base::names::Lane;
 use crate::base::telemetry;
+use crate::guard::Peer;
 
 use super::body::{Answer, BoxError, Outgoing, Paced, Progress};
 use super::config::Origin;
 use super::headers;
 use super::problem::Problem;
 use super::upstream::{ConnectTimeout, UpstreamClient, Upstreams};
-
-/// Address of the client of a connection, put into the extensions of each of its requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peer(pub SocketAddr);
 
 /// What the service is to do beside forwarding.
 #[derive(Clone, Debug)]
@@ -40,8 +37,6 @@ pub struct Forward {
     pub origin: Origin,
     /// Which way the guard faces: decides what is told about the caller.
     pub lane: Lane,
-    /// Whether the upstream may use only codings that the guard can undo.
-    pub decodable_only: bool,
     /// Longest time without a byte.
     pub idle: Duration,
 }
@@ -127,9 +122,6 @@ impl Shared {
         let authority = parts.uri.authority().and_then(|a| HeaderValue::from_str(a.as_str()).ok());
         parts.uri = target(&self.forward.origin, &parts.uri)?;
         let host = headers::request(&mut parts.headers).or(authority);
-        if self.forward.decodable_only {
-            headers::restrict_encodings(&mut parts.headers);
-        }
         if self.forward.lane == Lane::Inbound {
             headers::forwarded(&mut parts.headers, peer, host);
         }
@@ -160,7 +152,10 @@ impl Shared {
         let mut seen = progress.mark();
         let response = loop {
             if let Ok(outcome) = tokio::time::timeout(self.forward.idle, &mut answer).await {
-                break outcome.map_err(|error| failure(&self.forward.origin, &error))?;
+                break outcome.map_err(|error| match progress.is_broken() {
+                    true => Problem::bad_request("request_broken", "the request body broke off or its framing is wrong"),
+                    false => failure(&self.forward.origin, &error),
+                })?;
             }
             let now = progress.mark();
             if now == seen {

@@ -1,96 +1,356 @@
 //! Builds the parts in order and runs them; the only file of the sidecar that starts long-lived tasks.
+//!
+//! Order of the start: evidence, pact, sockets, traffic. Order of the end: readiness off, no more
+//! connections, streams drain to a deadline, evidence is sealed.
 
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
-use tower_service::Service as _;
 
 use crate::base::clock::SharedClock;
+use crate::engine::session::Sessions;
+use crate::evidence::log::{Log, LogOptions};
+use crate::guard::Budget;
+use crate::guard::layer::Notice;
 
-use super::body::{Answer, AnswerError};
+use super::admin::{self, Context, ReloadWish, token::Token};
 use super::config::{Config, Listener};
 use super::drain::Drain;
 use super::error::ProxyError;
-use super::gate;
-use super::listener::{Accept, Answers};
-use super::reverse::{Forward, Peer, Reverse};
+use super::listener::Accept;
+use super::metrics;
+use super::reload::run::{Did, Reloader, Teller};
+use super::reload::watch::Watch;
+use super::reverse::Reverse;
+use super::stack::{App, Beneath, Common, Stack, forward};
+use super::state::{ListenerState, Reload, Shared, State};
 use super::upstream::Upstreams;
 
-/// What answers on one listener: swapped whole when the config changes.
-enum Stack {
-    /// Forwards and judges nothing.
-    Bare(Reverse<Incoming>),
+/// How long files must be quiet before they are read: editors write more than once.
+const QUIET: Duration = Duration::from_millis(50);
+
+/// How often histograms are folded, so that they do not grow between scrapes.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Wishes for a reload that may wait.
+const WISHES_MAX: usize = 16;
+
+/// What a sidecar is started with.
+pub struct Setup {
+    /// The config.
+    pub config: Config,
+    /// The file it was read from, watched and read anew; none for the short form.
+    pub path: Option<PathBuf>,
+    /// Source of time.
+    pub clock: SharedClock,
+    /// Is told of every intervention.
+    pub notice: Option<Notice>,
 }
 
-/// A listener's application: the gate, then the stack in force.
-struct App {
-    stack: ArcSwap<Stack>,
+impl std::fmt::Debug for Setup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Setup").field("config", &self.config).field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
-/// Body of every answer.
+/// A running sidecar.
 #[derive(Debug)]
-enum Reply {
-    Bare(Answer),
+pub struct Sidecar {
+    serving: Serving,
+    admin: SocketAddr,
+    token: Option<PathBuf>,
+    tasks: JoinSet<()>,
+    drain: Drain,
+    state: Shared,
+    wishes: mpsc::Sender<ReloadWish>,
+    log: Log,
 }
 
-impl From<Bytes> for Reply {
-    fn from(bytes: Bytes) -> Self {
-        Self::Bare(Answer::from(bytes))
-    }
+/// How a sidecar ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Connections that did not end in time.
+    pub cut_off: usize,
+    /// Records in the sealed log.
+    pub records: u64,
 }
 
-impl Body for Reply {
-    type Data = Bytes;
-    type Error = AnswerError;
+impl Sidecar {
+    /// Opens the log, brings the pact into force, binds every address, then accepts.
+    ///
+    /// # Errors
+    /// The first of these that fails; nothing is left behind but the log, sealed.
+    pub async fn start(setup: Setup) -> Result<Self, ProxyError> {
+        let Setup { config, path, clock, notice } = setup;
+        let metrics = metrics::exporter().ok();
+        let log = open_log(&config, &clock)?;
+        let state = Shared::default();
+        let told = Teller { state: state.clone(), log: Some(log.handle()), clock: Arc::clone(&clock) };
+        let reloader = Reloader::start(config, path, told)?;
+        let config = reloader.config();
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
-        match self.get_mut() {
-            Self::Bare(answer) => Pin::new(answer).poll_frame(cx),
+        let drain = Drain::default();
+        let common = Common {
+            live: reloader.live().clone(),
+            log: log.handle(),
+            budget: Arc::new(Budget::new(config.limits.body_total_max, config.limits.parallel_max)),
+            sessions: Arc::new(Sessions::default()),
+            upstreams: Upstreams::new(&config)?,
+            clock: Arc::clone(&clock),
+            notice,
+        };
+        let program = reloader.live().pin();
+        let mut guarded = Vec::new();
+        let admin_socket = bind("admin", config.admin.bind).await?;
+        let serving = Serving::start(&config, &drain, |listener| {
+            let beneath = common.beneath(&config, listener);
+            let app = Arc::new(App::new(common.guarded(&config, listener, &program, beneath.clone())));
+            guarded.push(Seat { listener: listener.clone(), app: Arc::clone(&app), beneath });
+            app
+        })
+        .await?;
+        state.change(|s| s.listeners = listeners(&config, &serving.addresses));
+
+        let (wishes, wished) = mpsc::channel(WISHES_MAX);
+        let (token, made) = Token::open(&config.admin.token_file)?;
+        let context = Context {
+            state: state.clone(),
+            metrics: metrics.clone(),
+            token: Arc::new(token),
+            reload: wishes.clone(),
+            log: Some(log.handle()),
+            clock,
+        };
+        let admin = admin_socket.local_addr().map_err(|why| cannot_bind("admin", config.admin.bind, why))?;
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            if let Err(error) = axum::serve(admin_socket, admin::router(context)).await {
+                tracing::error!(%error, "the admin port has ended");
+            }
+        });
+        if let Some(metrics) = metrics {
+            tasks.spawn(async move {
+                loop {
+                    tokio::time::sleep(UPKEEP).await;
+                    metrics.run_upkeep();
+                }
+            });
         }
+        tasks.spawn(Reloads::start(reloader, common, guarded, wished, state.clone())?.run());
+        let token = made.then(|| config.admin.token_file.clone());
+        Ok(Self { serving, admin, token, tasks, drain, state, wishes, log })
     }
 
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Bare(answer) => answer.is_end_stream(),
-        }
+    /// Where it listens, by name of the listener.
+    pub fn addresses(&self) -> &[(String, SocketAddr)] {
+        &self.serving.addresses
     }
 
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Bare(answer) => answer.size_hint(),
-        }
+    /// Where the admin port is.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
     }
-}
 
-impl Answers for App {
-    type Body = Reply;
+    /// The token file, if this run made it: its path should be printed.
+    pub fn made_token(&self) -> Option<&PathBuf> {
+        self.token.as_ref()
+    }
 
-    async fn answer(self: Arc<Self>, mut request: Request<Incoming>, peer: SocketAddr) -> Response<Reply> {
-        if let Err(problem) = gate::check(request.method(), request.uri(), request.version(), request.headers()) {
-            tracing::debug!(%peer, code = problem.code, "{}", problem.detail);
-            return problem.answer();
-        }
-        request.extensions_mut().insert(Peer(peer));
-        let stack = self.stack.load_full();
-        match &*stack {
-            Stack::Bare(reverse) => {
-                let answered = reverse.clone().call(request).await;
-                match answered {
-                    Ok(response) => response.map(Reply::Bare),
-                    Err(never) => match never {},
+    /// What it says of itself.
+    pub fn state(&self) -> State {
+        self.state.now()
+    }
+
+    /// The same, to be waited on.
+    pub fn watch(&self) -> tokio::sync::watch::Receiver<State> {
+        self.state.watch()
+    }
+
+    /// Reads config and pact anew, and tells how that ended; none where the process is ending.
+    pub async fn reload(&self) -> Option<Reload> {
+        let (told, outcome) = tokio::sync::oneshot::channel();
+        self.wishes.send(ReloadWish { told: Some(told) }).await.ok()?;
+        outcome.await.ok()
+    }
+
+    /// Runs until SIGTERM or SIGINT, reloading on SIGHUP, and ends as [`Self::stop`] does.
+    ///
+    /// # Errors
+    /// Signals cannot be heard, or the log cannot be sealed.
+    pub async fn run(self) -> Result<Ended, ProxyError> {
+        let hear = |kind| signal(kind).map_err(|error| ProxyError::Process(format!("signals cannot be heard: {error}")));
+        let (mut term, mut int, mut hup) =
+            (hear(SignalKind::terminate())?, hear(SignalKind::interrupt())?, hear(SignalKind::hangup())?);
+        loop {
+            tokio::select! {
+                _ = term.recv() => break,
+                _ = int.recv() => break,
+                _ = hup.recv() => {
+                    if self.wishes.try_send(ReloadWish { told: None }).is_err() {
+                        tracing::debug!("reloads are waiting already");
+                    }
                 }
             }
+        }
+        self.stop().await
+    }
+
+    /// Readiness off, no more connections, streams drain to the deadline, evidence sealed.
+    ///
+    /// # Errors
+    /// The log cannot be sealed; the next start recovers it.
+    pub async fn stop(mut self) -> Result<Ended, ProxyError> {
+        self.state.change(|state| state.draining = true);
+        tracing::info!("draining");
+        self.drain.begin();
+        let cut_off = self.serving.end().await;
+        if cut_off > 0 {
+            tracing::warn!(cut_off, "connections did not end in time");
+        }
+        self.tasks.shutdown().await;
+        let sealed = tokio::task::spawn_blocking(move || self.log.close()).await;
+        match sealed {
+            Ok(Ok(records)) => Ok(Ended { cut_off, records }),
+            Ok(Err(error)) => Err(ProxyError::Evidence(format!("the evidence log could not be sealed: {error}"))),
+            Err(error) => Err(ProxyError::Evidence(format!("the evidence log could not be sealed: {error}"))),
+        }
+    }
+}
+
+fn open_log(config: &Config, clock: &SharedClock) -> Result<Log, ProxyError> {
+    let options = LogOptions {
+        root_key: Some(config.evidence.root_key.clone()),
+        clock: Arc::clone(clock),
+        keep: config.evidence.keep,
+        keep_bytes: config.evidence.keep_bytes,
+        ..LogOptions::new(&config.evidence.dir)
+    };
+    Log::open_with(options).map_err(|error| {
+        ProxyError::Evidence(format!("the evidence log in {} cannot be opened: {error}", config.evidence.dir.display()))
+    })
+}
+
+fn listeners(config: &Config, addresses: &[(String, SocketAddr)]) -> Vec<ListenerState> {
+    config
+        .listen
+        .iter()
+        .map(|listener| ListenerState {
+            name: listener.name.clone(),
+            address: addresses.iter().find(|(name, _)| *name == listener.name).map(|(_, a)| a.to_string()).unwrap_or_default(),
+            lane: listener.lane.as_str(),
+            mode: config.route(&listener.name).mode.as_str(),
+            upstream: listener.upstream.to_string(),
+        })
+        .collect()
+}
+
+/// A listener whose stack can be swapped.
+struct Seat {
+    listener: Listener,
+    app: Arc<App>,
+    beneath: Beneath,
+}
+
+/// The task that reloads: one wish after another.
+struct Reloads {
+    reloader: Reloader,
+    common: Common,
+    seats: Vec<Seat>,
+    wished: mpsc::Receiver<ReloadWish>,
+    changed: mpsc::Receiver<()>,
+    watch: Watch,
+    state: Shared,
+}
+
+impl Reloads {
+    fn start(
+        reloader: Reloader,
+        common: Common,
+        seats: Vec<Seat>,
+        wished: mpsc::Receiver<ReloadWish>,
+        state: Shared,
+    ) -> Result<Self, ProxyError> {
+        let (sender, changed) = mpsc::channel(1);
+        let mut watch = Watch::new(sender)?;
+        let files = reloader.files();
+        watch.files(files.iter().map(PathBuf::as_path))?;
+        Ok(Self { reloader, common, seats, wished, changed, watch, state })
+    }
+
+    async fn run(mut self) {
+        loop {
+            let wish = tokio::select! {
+                wish = self.wished.recv() => match wish {
+                    Some(wish) => Some(wish),
+                    None => return,
+                },
+                changed = self.changed.recv() => {
+                    if changed.is_none() {
+                        return;
+                    }
+                    // Wait until the writer is done.
+                    while let Ok(Some(())) = tokio::time::timeout(QUIET, self.changed.recv()).await {}
+                    None
+                }
+            };
+            let Some(after) = self.reload(wish.is_some()).await else { return };
+            self = after;
+            if let Some(told) = wish.and_then(|w| w.told)
+                && let Some(outcome) = self.state.now().reload
+                && told.send(outcome).is_err()
+            {
+                tracing::debug!("whoever wished for the reload has left");
+            }
+        }
+    }
+
+    /// Compiling may take a while and reads files: not on a thread that serves.
+    async fn reload(mut self, asked: bool) -> Option<Self> {
+        let Self { mut reloader, common, seats, wished, changed, watch, state } = self;
+        let done = tokio::task::spawn_blocking(move || {
+            let did = reloader.reload(asked);
+            (reloader, did)
+        });
+        let (reloader, did) = match done.await {
+            Ok(done) => done,
+            Err(error) => {
+                tracing::error!(%error, "reloading has ended; the state in force stays");
+                return None;
+            }
+        };
+        self = Self { reloader, common, seats, wished, changed, watch, state };
+        if did == Did::Loaded {
+            self.apply();
+        }
+        Some(self)
+    }
+
+    /// Puts the config in force before the listeners.
+    fn apply(&mut self) {
+        let config = self.reloader.config();
+        let program = self.reloader.live().pin();
+        for seat in &mut self.seats {
+            let Some(listener) = config.listen.iter().find(|l| l.name == seat.listener.name) else { continue };
+            if listener.upstream != seat.listener.upstream {
+                seat.beneath = self.common.beneath(&config, listener);
+            }
+            seat.listener = listener.clone();
+            seat.app.swap(self.common.guarded(&config, listener, &program, seat.beneath.clone()));
+        }
+        self.state.change(|state| {
+            let addresses: Vec<(String, SocketAddr)> =
+                state.listeners.iter().filter_map(|l| Some((l.name.clone(), l.address.parse().ok()?))).collect();
+            state.listeners = listeners(&config, &addresses);
+        });
+        let files = self.reloader.files();
+        if let Err(error) = self.watch.files(files.iter().map(PathBuf::as_path)) {
+            tracing::error!(%error, "new files cannot be watched; SIGHUP still reloads");
         }
     }
 }
@@ -103,7 +363,7 @@ struct Serving {
 }
 
 impl Serving {
-    async fn start(config: &Config, drain: &Drain, mut stack: impl FnMut(&Listener) -> Stack) -> Result<Self, ProxyError> {
+    async fn start(config: &Config, drain: &Drain, mut app: impl FnMut(&Listener) -> Arc<App>) -> Result<Self, ProxyError> {
         let places = Arc::new(Semaphore::new(config.limits.connections_max));
         let mut bound = Vec::new();
         for listener in &config.listen {
@@ -115,8 +375,13 @@ impl Serving {
         let mut serving = Self { addresses: Vec::new(), tasks: JoinSet::new() };
         for (listener, socket, address) in bound {
             serving.addresses.push((listener.name.clone(), address));
-            let app = Arc::new(App { stack: ArcSwap::from_pointee(stack(listener)) });
-            let accept = Accept { socket, app, places: Arc::clone(&places), drain: drain.clone(), limit: config.limits.drain };
+            let accept = Accept {
+                socket,
+                app: app(listener),
+                places: Arc::clone(&places),
+                drain: drain.clone(),
+                limit: config.limits.drain,
+            };
             serving.tasks.spawn(accept.run());
         }
         Ok(serving)
@@ -140,10 +405,6 @@ fn cannot_bind(name: &str, address: SocketAddr, why: std::io::Error) -> ProxyErr
     ProxyError::Bind { listener: name.to_owned(), address: address.to_string(), why }
 }
 
-fn forward(listener: &Listener, idle: Duration, decodable_only: bool) -> Forward {
-    Forward { origin: listener.upstream.clone(), lane: listener.lane, decodable_only, idle }
-}
-
 /// The listeners of a config without a guard: a plain reverse proxy, judged by nobody and recorded
 /// nowhere. What the guard's cost is measured against; never what `servanda run` starts.
 #[derive(Debug)]
@@ -161,7 +422,8 @@ impl PassThrough {
         let upstreams = Upstreams::new(config)?;
         let drain = Drain::default();
         let serving = Serving::start(config, &drain, |listener| {
-            Stack::Bare(Reverse::new(&upstreams, forward(listener, config.limits.idle, false), Arc::clone(&clock)))
+            let reverse = Reverse::new(&upstreams, forward(config, listener), Arc::clone(&clock));
+            Arc::new(App::new(Stack::Bare(reverse)))
         })
         .await?;
         Ok(Self { serving, drain })
@@ -170,11 +432,6 @@ impl PassThrough {
     /// Where it listens, by name of the listener.
     pub fn addresses(&self) -> &[(String, SocketAddr)] {
         &self.serving.addresses
-    }
-
-    /// The signal that ends it.
-    pub fn drain(&self) -> Drain {
-        self.drain.clone()
     }
 
     /// Stops accepting, lets exchanges end, and gives how many connections were cut off.

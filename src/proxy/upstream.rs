@@ -245,3 +245,26 @@ where
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_does_not_stand_in_time_is_given_up() {
+        let never = tower::service_fn(|_: Uri| std::future::pending::<Result<(), BoxError>>());
+        let mut within = Within { inner: never, limit: Duration::from_millis(1) };
+        let error = within.call(Uri::from_static("http://h/")).await.unwrap_err();
+        assert!(error.downcast_ref::<ConnectTimeout>().is_some());
+    }
+
+    #[tokio::test]
+    async fn loopback_is_never_reached_through_a_proxy() {
+        let proxies = Matcher::builder().all("http://u:p@proxy.example:3128").no("inside.example").build();
+        let through = |uri| intercept(&proxies, &Uri::from_static(uri)).map(|p| p.uri().to_string());
+        for direct in ["http://127.0.0.1:9000/", "http://localhost/", "http://[::1]:1/", "https://inside.example/"] {
+            assert_eq!(through(direct), None, "{direct}");
+        }
+        assert_eq!(through("https://api.example.com/").as_deref(), Some("http://proxy.example:3128/"));
+    }
+}

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::base::diagnostic::Diagnostics;
 use crate::base::limits::{EVIDENCE_KEEP_BYTES, EVIDENCE_KEEP_SECONDS};
+use crate::guard::WhenFull;
 
 use super::read::Section;
 
@@ -21,16 +22,6 @@ pub struct Evidence {
     pub keep: Duration,
     /// Most bytes that sealed segments take.
     pub keep_bytes: u64,
-}
-
-/// What happens to traffic when the log takes no more.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum WhenFull {
-    /// Requests are refused.
-    #[default]
-    Block,
-    /// Requests pass, and the gap is recorded.
-    PassWithGap,
 }
 
 impl Evidence {

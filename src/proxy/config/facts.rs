@@ -1,13 +1,14 @@
 //! `facts`: which header of which hop tells the guard what.
 
 use http::HeaderName;
+use ipnet::IpNet;
 
 use crate::base::diagnostic::Diagnostics;
 use crate::base::document::{Node, Value};
 use crate::base::limits::CONFIG_ENTRIES_MAX;
 
 use super::read::Section;
-use super::value::Network;
+use super::value::network;
 
 /// A fact and the header that carries it. It counts only from a listed hop, on the inbound lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +18,7 @@ pub struct FactSource {
     /// The header.
     pub header: HeaderName,
     /// The hops it is believed from.
-    pub from: Vec<Network>,
+    pub from: Vec<IpNet>,
 }
 
 /// What happens when a pact needs a fact that nothing here tells.
@@ -64,8 +65,8 @@ fn one(fact: &str, node: &Node, out: &mut Diagnostics) -> Option<FactSource> {
     let header = header(&section, out);
     let mut from = Vec::new();
     for item in section.list("from", CONFIG_ENTRIES_MAX, out) {
-        match item.text().and_then(Network::parse) {
-            Some(network) => from.push(network),
+        match item.text().and_then(network) {
+            Some(known) => from.push(known),
             None => {
                 section.wrong("from", item, "a list of networks", out).help("such as 10.0.0.0/8, ::1/128 or 127.0.0.1");
             }
@@ -90,7 +91,8 @@ fn header(section: &Section<'_>, out: &mut Diagnostics) -> Option<HeaderName> {
     let span = section.node("header").map_or_else(|| section.span(), |n| n.span);
     match &header {
         None => {
-            out.error("bad_header", section.at("header"), span, format!("`{text}` is not a header name"));
+            out.error("bad_header", section.at("header"), span, format!("`{text}` is not a header name"))
+                .help("such as x-task-type");
         }
         // Secrets pass untouched and are never looked at.
         Some(h) if [http::header::AUTHORIZATION, http::header::COOKIE, http::header::PROXY_AUTHORIZATION].contains(h) => {

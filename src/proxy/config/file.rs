@@ -219,20 +219,16 @@ impl Config {
             out.error("contradiction", format!("routes[{index}].mode"), span, "without a pact the sidecar can only observe")
                 .help("name a pact: pacts: [my.pact.yaml], or write mode: observe");
         }
+        if self.pacts.len() > 1 {
+            let span = root.node("pacts").map_or_else(|| root.span(), |n| n.span);
+            out.error("not_in_this_build", "pacts", span, format!("{} pacts; this build enforces one", self.pacts.len()))
+                .help("name the one pact of this agent; run a sidecar for each agent");
+        }
         if !self.facts.is_empty() && !self.listen.is_empty() && !self.listen.iter().any(|l| l.lane == Lane::Inbound) {
             let span = root.node("facts").map_or_else(|| root.span(), |n| n.span);
             out.warning("no_effect", "facts", span, "facts are taken on the inbound lane only, and no listener is on it");
         }
-        for (index, listener) in self.listen.iter().enumerate() {
-            let port = listener.upstream.authority().port_u16();
-            if listener.upstream.authority().host().parse() == Ok(listener.bind.ip()) && port == Some(listener.bind.port()) {
-                out.error(
-                    "loop",
-                    format!("listen[{index}].upstream"),
-                    root.span(),
-                    format!("listener `{}` is its own upstream", listener.name),
-                );
-            }
+        for listener in &self.listen {
             if listener.bind == self.admin.bind && listener.bind.port() != 0 {
                 out.error(
                     "duplicate",

@@ -146,6 +146,15 @@ pub(super) fn read(root: &Section<'_>, out: &mut Diagnostics) -> Vec<Listener> {
         if listener.bind.port() != 0 && listeners.iter().any(|l| l.bind == listener.bind) {
             out.error("duplicate", format!("listen[{index}].bind"), item.span, format!("two listeners bind {}", listener.bind));
         }
+        let target = listener.upstream.authority();
+        if target.host().parse() == Ok(listener.bind.ip()) && target.port_u16() == Some(listener.bind.port()) {
+            out.error(
+                "loop",
+                format!("listen[{index}].upstream"),
+                item.span,
+                format!("listener `{}` is its own upstream", listener.name),
+            );
+        }
         listeners.push(listener);
     }
     if items.is_empty() {

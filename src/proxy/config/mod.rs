@@ -14,11 +14,11 @@ mod route;
 mod trust;
 mod value;
 
-pub use evidence::{Evidence, WhenFull};
+pub use evidence::Evidence;
 pub use facts::{FactSource, FactsMissing};
 pub use file::Config;
 pub use listen::{Listener, Origin, Protocol, guess_lane};
 pub use process::{Admin, Limits, LogFormat, Telemetry, Tls};
-pub use route::{BlockAs, Durability, ExpandWhen, Review, Rollout, Route, Uninspected, Unread};
+pub use route::{ExpandWhen, Review, Rollout, Route};
 pub use trust::Trust;
-pub use value::{Network, duration, size};
+pub use value::{duration, network, size};

@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::base::diagnostic::Diagnostics;
 use crate::base::document::{Node, Value};
 use crate::base::limits::CONFIG_ENTRIES_MAX;
-use crate::base::names::{Mode, UnjudgedReason};
+use crate::base::names::Mode;
+use crate::guard::{BlockAs, Durability, Uninspected, Unread};
 
 use super::listen::Listener;
 use super::read::Section;
@@ -37,86 +38,6 @@ impl Route {
             uninspected: Uninspected::default(),
             durability: Durability::default(),
             rollout: Rollout::default(),
-        }
-    }
-}
-
-/// How a block is worded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum BlockAs {
-    /// Before the upstream an error, in an answer a refusal.
-    #[default]
-    Auto,
-    /// Always a refusal in the protocol's own shape.
-    Refusal,
-    /// Always an error.
-    Error,
-}
-
-/// What waits for the evidence log before it leaves.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Durability {
-    /// External side effects.
-    #[default]
-    Default,
-    /// Every act.
-    Strict,
-    /// Nothing.
-    Fast,
-}
-
-/// What is done with one kind of content that no detector can read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unread {
-    /// It passes, and is counted and recorded.
-    Pass,
-    /// It passes unless it carries text.
-    PassUnlessText,
-    /// It does not pass.
-    Block,
-}
-
-/// What is done with what no detector can read, by reason.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Uninspected {
-    /// Images, audio, files.
-    pub media: Unread,
-    /// Opaque to us by design.
-    pub encrypted: Unread,
-    /// Larger than a limit.
-    pub over_limit: Unread,
-    /// Could not be decoded.
-    pub undecodable: Unread,
-    /// An event type this build does not know.
-    pub unknown_event: Unread,
-    /// A detector failed or took too long.
-    pub detector_error: Unread,
-}
-
-impl Default for Uninspected {
-    fn default() -> Self {
-        Self {
-            media: Unread::Pass,
-            encrypted: Unread::Pass,
-            over_limit: Unread::Block,
-            undecodable: Unread::Block,
-            unknown_event: Unread::PassUnlessText,
-            detector_error: Unread::Block,
-        }
-    }
-}
-
-impl Uninspected {
-    /// What is done for a reason. What no key of the table names is done as for a failed detector.
-    pub fn for_reason(&self, reason: UnjudgedReason) -> Unread {
-        match reason {
-            UnjudgedReason::Media => self.media,
-            UnjudgedReason::Encrypted => self.encrypted,
-            UnjudgedReason::OverLimit | UnjudgedReason::Depth => self.over_limit,
-            UnjudgedReason::Undecodable => self.undecodable,
-            UnjudgedReason::UnknownEvent => self.unknown_event,
-            UnjudgedReason::DetectorError | UnjudgedReason::Timeout => self.detector_error,
-            UnjudgedReason::Passthrough | UnjudgedReason::Unenforced => Unread::Pass,
         }
     }
 }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::base::limits::DOCUMENT_MAX;
 use crate::pact::term::SemVer;
 use crate::proxy::error::ProxyError;
+use crate::seal::Digest;
 
 /// Name of the file in the folder of the log.
 pub const FILE: &str = "pacts.seen.json";
@@ -24,8 +25,8 @@ pub struct InForce {
     pub agent: Option<String>,
     /// Version of the promise.
     pub version: SemVer,
-    /// Digest of its canonical form, hexadecimal.
-    pub digest: String,
+    /// Digest of its canonical form.
+    pub digest: Digest,
     /// Whether its signatures were asked for and hold.
     pub signed: bool,
     /// First second no longer in force.
@@ -45,7 +46,7 @@ pub struct Seen {
     /// The version.
     pub version: SemVer,
     /// Its content.
-    pub digest: String,
+    pub digest: Digest,
 }
 
 impl Memory {
@@ -73,7 +74,7 @@ impl Memory {
         let rows: Vec<[String; 4]> = serde_json::from_str(text).ok()?;
         let mut memory = Self::default();
         for [pact, agent, version, digest] in rows {
-            memory.seen.insert((pact, agent), Seen { version: SemVer::parse(&version)?, digest });
+            memory.seen.insert((pact, agent), Seen { version: SemVer::parse(&version)?, digest: Digest::parse_hex(&digest)? });
         }
         Some(memory)
     }
@@ -86,7 +87,7 @@ impl Memory {
     /// Remembers a signed pact. Gives whether that was news.
     pub fn note(&mut self, in_force: &InForce) -> bool {
         let key = (in_force.pact.clone(), in_force.agent.clone().unwrap_or_default());
-        let seen = Seen { version: in_force.version, digest: in_force.digest.clone() };
+        let seen = Seen { version: in_force.version, digest: in_force.digest };
         if !in_force.signed || self.seen.get(&key).is_some_and(|known| known.version >= seen.version) {
             return false;
         }
@@ -104,7 +105,7 @@ impl Memory {
         let rows: Vec<[String; 4]> = self
             .seen
             .iter()
-            .map(|((pact, agent), seen)| [pact.clone(), agent.clone(), seen.version.to_string(), seen.digest.clone()])
+            .map(|((pact, agent), seen)| [pact.clone(), agent.clone(), seen.version.to_string(), seen.digest.hex()])
             .collect();
         let text = serde_json::to_vec_pretty(&rows).map_err(|e| wrong(e.into()))?;
         fs::create_dir_all(dir).map_err(wrong)?;
@@ -125,7 +126,7 @@ mod tests {
             pact: "p".to_owned(),
             agent: Some("did:web:a".to_owned()),
             version: SemVer::parse(version).unwrap(),
-            digest: format!("digest of {version}"),
+            digest: crate::seal::digest(version.as_bytes()),
             signed,
             expires: None,
         }

@@ -4,8 +4,10 @@
 //! under way ends under the program it began with; starting is a reload from nothing.
 
 pub mod decide;
+pub(crate) mod load;
 pub mod memory;
+pub(crate) mod run;
 pub mod watch;
 
-pub use decide::{Accept, Candidate, Refused, Seal, Standard, decide};
+pub use decide::{Accept, Refused, decide};
 pub use memory::{InForce, Memory};

@@ -1,0 +1,33 @@
+//! `/v1/status`: one screen for the person on call, as JSON.
+
+use axum::Json;
+use axum::extract::State;
+use serde_json::{Value, json};
+
+use super::Context;
+
+/// Version, listeners, pact, reloads, evidence.
+pub(super) async fn status(State(context): State<Context>) -> Json<Value> {
+    let state = context.state.now();
+    let [loaded, unchanged, refused] = context.state.counts();
+    let evidence = context.log.as_ref().map(|log| {
+        json!({
+            "log": log.log_id(),
+            "origin": log.origin(),
+            "records": log.durable_records(),
+            "spool_bytes": log.spool_bytes(),
+            "failing": log.is_failing(),
+        })
+    });
+    Json(json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "uptime_seconds": context.clock.steady_ns() / 1_000_000_000,
+        "draining": state.draining,
+        "trust": state.trust,
+        "pact": state.pact,
+        "listeners": state.listeners,
+        "reload": state.reload,
+        "reloads": {"loaded": loaded, "unchanged": unchanged, "refused": refused},
+        "evidence": evidence,
+    }))
+}

@@ -1,0 +1,163 @@
+//! From files to a program that may come into force: read, verify, compile, try its own cases.
+//!
+//! Each file is read once, so that what was verified is what is compiled. Nothing here changes state.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::base::limits::{DOCUMENT_MAX, IMAGE_MAX};
+use crate::base::names::{Lane, Mode};
+use crate::base::verdict::Severity;
+use crate::pact::{CheckedPact, Demands, Packs, Role, SealedPact, TrustFile, read, read_trust};
+use crate::program::Program;
+use crate::program::compile::compile_one;
+use crate::program::image::Image;
+use crate::proxy::config::{Config, FactsMissing};
+use crate::seal::Digest;
+use crate::trial::case;
+
+use super::decide::{Accept, Refused, decide};
+use super::memory::{InForce, Memory};
+
+/// The pact of a sidecar that was given none.
+const OBSERVE: &str = include_str!("observe.pact.yaml");
+
+/// A pact that may come into force.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The decision with its proof.
+    pub accept: Accept,
+    /// What it compiles to.
+    pub program: Arc<Program>,
+    /// Digest of the image it came from.
+    pub image: Option<Digest>,
+}
+
+/// Reads what the config names and brings it as far as it goes without changing anything.
+///
+/// # Errors
+/// Why it may not come into force.
+pub fn load(config: &Config, current: Option<&InForce>, memory: &Memory, now_us: i64) -> Result<Loaded, Refused> {
+    let packs = Packs::shipped();
+    let Some(path) = config.pacts.first() else {
+        let demands = Demands { trust: None, require: &[], agent: None, now: now_us.div_euclid(1_000_000) };
+        return finish(config, document("the built-in pact", OBSERVE, packs)?, None, &demands, current, memory, now_us);
+    };
+    let trust = config.trust.as_ref().map(|trust| trust_file(&trust.keys)).transpose()?;
+    let require: Vec<Role> = config.trust.iter().flat_map(|t| &t.require).filter_map(|role| Role::parse(role)).collect();
+    let demands =
+        Demands { trust: trust.as_ref(), require: &require, agent: config.agent.as_deref(), now: now_us.div_euclid(1_000_000) };
+    let name = path.display().to_string();
+    let bytes = bytes(path, IMAGE_MAX)?;
+    if path.extension().is_some_and(|e| e == "pactc") {
+        let image = Image::read(&bytes).map_err(|error| Refused::Uncompilable(format!("{name}: {error}")))?;
+        signed_image(config, trust.as_ref(), &image, &name)?;
+        let text = image.pacts().first().map(AsRef::as_ref).unwrap_or_default();
+        let checked = document(&name, text, packs)?;
+        return finish(config, checked, Some(&image), &demands, current, memory, now_us);
+    }
+    let text = String::from_utf8(bytes).map_err(|_| Refused::Broken(format!("{name}: is not UTF-8")))?;
+    finish(config, document(&name, &text, packs)?, None, &demands, current, memory, now_us)
+}
+
+fn finish(
+    config: &Config,
+    checked: CheckedPact,
+    image: Option<&Image>,
+    demands: &Demands<'_>,
+    current: Option<&InForce>,
+    memory: &Memory,
+    now_us: i64,
+) -> Result<Loaded, Refused> {
+    let accept = decide(current, SealedPact::new(checked)?, demands, memory)?;
+    let checked = accept.verified.checked();
+    let packs = Packs::shipped();
+    let program = match image {
+        Some(image) => {
+            image.program(checked, accept.in_force.signed, packs).map_err(|error| Refused::Uncompilable(error.to_string()))?
+        }
+        None => compile_one(checked, accept.in_force.signed, packs)
+            .map_err(|mistakes| Refused::Uncompilable(mistakes.render(&checked.pact().id, "")))?,
+    };
+    let program = Arc::new(program);
+    enforceable(config, &program)?;
+    tried(&program, checked, now_us)?;
+    Ok(Loaded { accept, program, image: image.map(|i| *i.digest()) })
+}
+
+fn bytes(path: &Path, most: usize) -> Result<Vec<u8>, Refused> {
+    let wrong = |why: String| Refused::Unreadable(format!("{}: {why}", path.display()));
+    let size = std::fs::metadata(path).map_err(|e| wrong(e.to_string()))?.len();
+    if size > most as u64 {
+        return Err(wrong(format!("has {size} bytes; the limit is {most}")));
+    }
+    std::fs::read(path).map_err(|e| wrong(e.to_string()))
+}
+
+fn document(name: &str, text: &str, packs: &Packs) -> Result<CheckedPact, Refused> {
+    let (checked, mistakes) = read(text, packs);
+    checked.ok_or_else(|| Refused::Broken(mistakes.render(name, text).trim_end().to_owned()))
+}
+
+fn trust_file(path: &Path) -> Result<TrustFile, Refused> {
+    let name = path.display().to_string();
+    let text = String::from_utf8(bytes(path, DOCUMENT_MAX)?).map_err(|_| Refused::Broken(format!("{name}: is not UTF-8")))?;
+    let (trust, mistakes) = read_trust(&text);
+    trust.ok_or_else(|| Refused::Broken(mistakes.render(&name, &text).trim_end().to_owned()))
+}
+
+/// Where the deployment names who signs images, only theirs count.
+fn signed_image(config: &Config, trust: Option<&TrustFile>, image: &Image, name: &str) -> Result<(), Refused> {
+    let Some(trust) = trust else { return Ok(()) };
+    let named: Vec<&String> = config.trust.iter().flat_map(|t| &t.images).chain(&trust.images).collect();
+    if named.is_empty() {
+        return Ok(());
+    }
+    let counts = image.signer().is_some_and(|key| {
+        named.iter().any(|did| trust.identities.get(*did).is_some_and(|identity| identity.keys.iter().any(|k| k.key == *key)))
+    });
+    if counts { Ok(()) } else { Err(Refused::Uncompilable(format!("{name}: nobody who may sign images has signed it"))) }
+}
+
+/// Nothing critical or major stays unchecked in `enforce` unless the operator said so.
+fn enforceable(config: &Config, program: &Program) -> Result<(), Refused> {
+    let enforced = config.listen.iter().any(|l| config.route(&l.name).mode == Mode::Enforce);
+    if !enforced {
+        return Ok(());
+    }
+    let beyond: Vec<String> = program
+        .predicates()
+        .iter()
+        .filter(|p| p.unenforced.is_some() && !p.judged && p.severity >= Severity::Major)
+        .map(|p| p.id.to_string())
+        .filter(|id| !config.accept_unenforced.contains(id))
+        .collect();
+    if !beyond.is_empty() {
+        return Err(Refused::Unenforced(beyond));
+    }
+    let inbound = config.listen.iter().any(|l| l.lane == Lane::Inbound);
+    if config.written && inbound && config.facts_missing == FactsMissing::Error {
+        let lost: Vec<String> = program
+            .facts()
+            .iter()
+            .filter(|fact| !fact.predicates.is_empty() && !config.facts.iter().any(|s| s.fact == *fact.name))
+            .map(|fact| fact.name.to_string())
+            .collect();
+        if !lost.is_empty() {
+            return Err(Refused::FactSource(lost));
+        }
+    }
+    Ok(())
+}
+
+fn tried(program: &Arc<Program>, checked: &CheckedPact, now_us: i64) -> Result<(), Refused> {
+    let outcomes = case::run(program, &checked.pact().cases, now_us);
+    if outcomes.passed() {
+        return Ok(());
+    }
+    let failed = outcomes.cases.iter().filter(|c| !c.passed).map(|c| {
+        let why = c.why.clone().unwrap_or_else(|| format!("expected {}, got {}", c.expected, c.act));
+        format!("{} (line {}): {why}", c.name, c.line)
+    });
+    Err(Refused::Cases(failed.collect()))
+}

@@ -1,0 +1,267 @@
+//! The reload itself: load, remember, swap, tell. Starting is a reload from nothing.
+//!
+//! Promises: every outcome is told in state, metric and log; what came into force or was refused also in
+//! evidence. When anything fails, program, config and memory are what they were.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::base::clock::SharedClock;
+use crate::base::telemetry;
+use crate::evidence::log::LogHandle;
+use crate::evidence::record::{LoadedPack, LoadedPact, LongList, PactLoad, RouteMode, Signer, Text};
+use crate::program::{Live, Program};
+use crate::proxy::config::Config;
+use crate::proxy::error::ProxyError;
+use crate::proxy::state::{PactState, Shared};
+use crate::seal::Digest;
+
+use super::decide::Refused;
+use super::load::{Loaded, load};
+use super::memory::{InForce, Memory};
+
+/// Holds what is in force and replaces it.
+#[derive(Debug)]
+pub(crate) struct Reloader {
+    path: Option<PathBuf>,
+    config: Arc<Config>,
+    live: Live,
+    in_force: InForce,
+    memory: Memory,
+    told: Teller,
+    /// Why the last reload was refused, so that noise of the file system is told once.
+    last_refusal: Option<String>,
+}
+
+/// Where outcomes are told.
+#[derive(Clone, Debug)]
+pub(crate) struct Teller {
+    pub(crate) state: Shared,
+    pub(crate) log: Option<LogHandle>,
+    pub(crate) clock: SharedClock,
+}
+
+/// What a reload did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Did {
+    /// Another program or config is in force.
+    Loaded,
+    /// Everything is as it was.
+    Unchanged,
+    /// Everything is as it was, because what came may not be.
+    Refused,
+}
+
+impl Reloader {
+    /// Brings the first pact into force.
+    ///
+    /// # Errors
+    /// It may not be; or what was seen before cannot be read.
+    pub(crate) fn start(config: Config, path: Option<PathBuf>, told: Teller) -> Result<Self, ProxyError> {
+        let mut memory = Memory::open(&config.evidence.dir)?;
+        let loaded = match load(&config, None, &memory, told.clock.wall_us()).and_then(|l| remember(&mut memory, &config, l)) {
+            Ok(loaded) => loaded,
+            Err(refused) => {
+                told.refused(&refused, true);
+                let what = config.pacts.first().map_or_else(|| "the built-in pact".to_owned(), |p| p.display().to_string());
+                return Err(ProxyError::Pacts(format!("{what} does not come into force: {refused}")));
+            }
+        };
+        told.state.change(|state| state.trust = if config.trust.is_some() { "trusted" } else { "development" });
+        told.loaded(&config, &loaded);
+        Ok(Self {
+            path,
+            config: Arc::new(config),
+            live: Live::new(Arc::clone(&loaded.program)),
+            in_force: loaded.accept.in_force,
+            memory,
+            told,
+            last_refusal: None,
+        })
+    }
+
+    /// The program in force.
+    pub(crate) fn live(&self) -> &Live {
+        &self.live
+    }
+
+    /// The config in force.
+    pub(crate) fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config)
+    }
+
+    /// The files whose change calls for a reload.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let trust = self.config.trust.as_ref().map(|t| &t.keys);
+        self.path.iter().chain(&self.config.pacts).chain(trust).cloned().collect()
+    }
+
+    /// Reads everything anew. `asked`: by a person or a signal, so that the outcome is told even where
+    /// nothing is new.
+    pub(crate) fn reload(&mut self, asked: bool) -> Did {
+        match self.try_reload() {
+            Ok(true) => {
+                self.last_refusal = None;
+                Did::Loaded
+            }
+            Ok(false) => {
+                self.last_refusal = None;
+                if asked {
+                    self.told.unchanged();
+                }
+                Did::Unchanged
+            }
+            Err(refused) => {
+                let reason = refused.to_string();
+                if asked || self.last_refusal.as_ref() != Some(&reason) {
+                    self.told.refused(&refused, true);
+                    self.last_refusal = Some(reason);
+                }
+                Did::Refused
+            }
+        }
+    }
+
+    fn try_reload(&mut self) -> Result<bool, Refused> {
+        let config = match &self.path {
+            Some(path) => read(path)?,
+            None => (*self.config).clone(),
+        };
+        fixed(&self.config, &config)?;
+        let loaded = load(&config, Some(&self.in_force), &self.memory, self.told.clock.wall_us())?;
+        // Other packs or another compiler may make another program of the same document.
+        let same = loaded.accept.unchanged && *loaded.program.digest() == *self.live.pin().digest();
+        if same && config == *self.config {
+            return Ok(false);
+        }
+        let loaded = remember(&mut self.memory, &config, loaded)?;
+        if !same {
+            self.live.swap(Arc::clone(&loaded.program));
+        }
+        self.told.loaded(&config, &loaded);
+        self.in_force = loaded.accept.in_force;
+        self.config = Arc::new(config);
+        Ok(true)
+    }
+}
+
+fn read(path: &Path) -> Result<Config, Refused> {
+    match Config::load(path) {
+        Ok((config, _)) => Ok(config),
+        Err(error @ ProxyError::File { .. }) => Err(Refused::Unreadable(error.to_string())),
+        Err(error) => Err(Refused::Broken(error.to_string())),
+    }
+}
+
+/// What is bound to sockets, files and threads stays for the life of the process.
+fn fixed(old: &Config, new: &Config) -> Result<(), Refused> {
+    let addresses = |config: &Config| config.listen.iter().map(|l| (l.name.clone(), l.bind, l.lane)).collect::<Vec<_>>();
+    let changed = [
+        ("the names, addresses and lanes of `listen`", addresses(old) != addresses(new)),
+        ("`admin`", old.admin != new.admin),
+        ("`evidence`", old.evidence != new.evidence),
+        ("`telemetry`", old.telemetry != new.telemetry),
+        ("`tls`", old.tls != new.tls),
+        ("`limits`", old.limits != new.limits),
+        // Losing the trust file by an edit must not be a way into development mode.
+        ("`trust` from trusted to development mode or back", old.trust.is_some() != new.trust.is_some()),
+    ];
+    changed.iter().find(|(_, changed)| *changed).map_or(Ok(()), |(what, _)| Err(Refused::NeedsRestart(what)))
+}
+
+/// Writes the version down before it comes into force: a crash in between forgets nothing.
+fn remember(memory: &mut Memory, config: &Config, loaded: Loaded) -> Result<Loaded, Refused> {
+    let mut next = memory.clone();
+    if next.note(&loaded.accept.in_force) {
+        next.save(&config.evidence.dir).map_err(|error| Refused::Memory(error.to_string()))?;
+        *memory = next;
+    }
+    Ok(loaded)
+}
+
+impl Teller {
+    fn loaded(&self, config: &Config, loaded: &Loaded) {
+        let pact = &loaded.accept.in_force;
+        telemetry::reload("loaded");
+        tracing::info!(pact = %pact.pact, version = %pact.version, signed = pact.signed, "the pact is in force");
+        if !pact.signed {
+            tracing::warn!("development mode: there is no trust file, and nobody vouches for the pact");
+        }
+        let mut record = record("loaded", None);
+        record.accepted = config.accept_unenforced.iter().map(|id| id.as_str().into()).collect();
+        record.image = loaded.image;
+        record.packs = loaded
+            .program
+            .packs()
+            .iter()
+            .filter_map(|p| {
+                let digest = Digest::parse_hex(p.digest.trim_start_matches("sha256:"))?;
+                Some(LoadedPack { digest, pack: (&*p.name).into(), version: (&*p.version).into() })
+            })
+            .collect();
+        record.pacts = vec![LoadedPact {
+            digest: pact.digest,
+            id: pact.pact.as_str().into(),
+            signed: pact.signed,
+            version: pact.version.to_string().into(),
+        }];
+        record.predicates = LongList(loaded.program.predicates().iter().map(|p| (&*p.id).into()).collect());
+        record.routes =
+            config.listen.iter().map(|l| RouteMode { mode: config.route(&l.name).mode, route: l.name.as_str().into() }).collect();
+        record.signed = pact.signed;
+        if pact.signed {
+            record.signers = loaded
+                .accept
+                .verified
+                .sealed()
+                .signatures()
+                .iter()
+                .map(|s| Signer { by: s.by.as_str().into(), role: s.role.as_str().into() })
+                .collect();
+        }
+        self.write(record);
+        let state = pact_state(pact, &loaded.program);
+        self.state.change(|s| s.pact = Some(state));
+        self.state.reloaded("loaded", None, self.clock.wall_us());
+    }
+
+    fn unchanged(&self) {
+        telemetry::reload("unchanged");
+        tracing::info!("reload: nothing has changed");
+        self.state.reloaded("unchanged", None, self.clock.wall_us());
+    }
+
+    fn refused(&self, refused: &Refused, evidence: bool) {
+        let reason = refused.to_string();
+        telemetry::reload("refused");
+        tracing::error!(code = refused.code(), "reload refused, the old state stays: {reason}");
+        if evidence {
+            self.write(record("refused", Some(format!("{}: {reason}", refused.code()))));
+        }
+        self.state.reloaded("refused", Some((refused.code(), reason)), self.clock.wall_us());
+    }
+
+    fn write(&self, record: PactLoad) {
+        let Some(log) = &self.log else { return };
+        if let Err(error) = log.strict(record).wait() {
+            tracing::error!(%error, "the load of a pact could not be recorded");
+        }
+    }
+}
+
+fn record(result: &'static str, reason: Option<String>) -> PactLoad {
+    PactLoad { result: Text::from(result), reason: reason.map(Text::from), ..PactLoad::default() }
+}
+
+fn pact_state(pact: &InForce, program: &Program) -> PactState {
+    PactState {
+        pact: pact.pact.clone(),
+        version: pact.version.to_string(),
+        agent: pact.agent.clone(),
+        digest: pact.digest.hex(),
+        signed: pact.signed,
+        expires: pact.expires,
+        predicates: program.predicates().iter().filter(|p| !p.stages.is_empty()).count(),
+        unenforced: program.predicates().iter().filter(|p| p.unenforced.is_some()).map(|p| p.id.to_string()).collect(),
+    }
+}

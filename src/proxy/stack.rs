@@ -1,0 +1,199 @@
+//! What answers on one listener: the gate, then the stack in force, which is the guard over the reverse
+//! proxy. The one place where the guard is plugged in; a reload swaps the stack whole.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tower_layer::Layer as _;
+use tower_service::Service as _;
+
+use crate::base::clock::SharedClock;
+use crate::base::names::Lane;
+use crate::engine::placing::Outer;
+use crate::engine::session::Sessions;
+use crate::evidence::log::LogHandle;
+use crate::guard::layer::Notice;
+use crate::guard::subject::FactKind;
+use crate::guard::{self, Budget, FactSource, Guard, GuardLayer, GuardedBody, Peer};
+use crate::program::{Live, Program};
+
+use super::body::{Answer, AnswerError};
+use super::config::{Config, Listener, Protocol};
+use super::gate;
+use super::listener::Answers;
+use super::reverse::{Forward, Reverse};
+use super::upstream::Upstreams;
+
+/// The reverse proxy beneath the guard.
+pub(super) type Beneath = Reverse<GuardedBody<Incoming>>;
+
+/// What answers.
+pub(super) enum Stack {
+    /// Forwards and judges nothing.
+    Bare(Reverse<Incoming>),
+    /// Judges, then forwards.
+    Guarded(Guard<Beneath>),
+}
+
+/// A listener's application.
+pub(super) struct App {
+    stack: ArcSwap<Stack>,
+}
+
+impl App {
+    pub(super) fn new(stack: Stack) -> Self {
+        Self { stack: ArcSwap::from_pointee(stack) }
+    }
+
+    /// Requests from now on are answered by another stack; those under way are not touched.
+    pub(super) fn swap(&self, stack: Stack) {
+        self.stack.store(Arc::new(stack));
+    }
+}
+
+impl Answers for App {
+    type Body = Reply;
+
+    async fn answer(self: Arc<Self>, mut request: Request<Incoming>, peer: SocketAddr) -> Response<Reply> {
+        if let Err(problem) = gate::check(request.method(), request.uri(), request.version(), request.headers()) {
+            tracing::debug!(%peer, code = problem.code, "{}", problem.detail);
+            return problem.answer();
+        }
+        request.extensions_mut().insert(Peer(peer));
+        let stack = self.stack.load_full();
+        match &*stack {
+            Stack::Bare(reverse) => {
+                let Ok(response) = reverse.clone().call(request).await;
+                response.map(Reply::Own)
+            }
+            Stack::Guarded(guard) => {
+                let Ok(response) = guard.clone().call(request).await;
+                response.map(Reply::Guarded)
+            }
+        }
+    }
+}
+
+/// Body of every answer.
+#[derive(Debug)]
+pub(super) enum Reply {
+    /// Of the gate, or of a bare reverse proxy.
+    Own(Answer),
+    /// Of the guard.
+    Guarded(GuardedBody<Answer>),
+}
+
+impl From<Bytes> for Reply {
+    fn from(bytes: Bytes) -> Self {
+        Self::Own(Answer::from(bytes))
+    }
+}
+
+impl Body for Reply {
+    type Data = Bytes;
+    type Error = AnswerError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
+        match self.get_mut() {
+            Self::Own(answer) => Pin::new(answer).poll_frame(cx),
+            Self::Guarded(guarded) => Pin::new(guarded).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Own(answer) => answer.is_end_stream(),
+            Self::Guarded(guarded) => guarded.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Own(answer) => answer.size_hint(),
+            Self::Guarded(guarded) => guarded.size_hint(),
+        }
+    }
+}
+
+/// What all guards of a process share.
+#[derive(Clone)]
+pub(super) struct Common {
+    pub(super) live: Live,
+    pub(super) log: LogHandle,
+    pub(super) budget: Arc<Budget>,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) upstreams: Upstreams,
+    pub(super) clock: SharedClock,
+    pub(super) notice: Option<Notice>,
+}
+
+impl Common {
+    /// The reverse proxy of a listener, with its own pool.
+    pub(super) fn beneath(&self, config: &Config, listener: &Listener) -> Beneath {
+        Reverse::new(&self.upstreams, forward(config, listener), Arc::clone(&self.clock))
+    }
+
+    /// The guard of a listener over its reverse proxy.
+    pub(super) fn guarded(&self, config: &Config, listener: &Listener, program: &Program, beneath: Beneath) -> Stack {
+        let chosen = config.route(&listener.name);
+        let route = guard::Route {
+            name: listener.name.clone(),
+            lane: listener.lane,
+            mode: chosen.mode,
+            block_as: chosen.block_as,
+            uninspected: chosen.uninspected,
+            durability: chosen.durability,
+            when_full: config.evidence.when_full,
+            body_max: config.limits.body_max,
+            stream_hold_max: config.limits.stream_hold_max,
+            tool_call_max: config.limits.tool_call_max,
+        };
+        let mut builder = GuardLayer::builder(self.live.clone())
+            .evidence(self.log.clone())
+            .route(route)
+            .outer(Outer { inbound: config.listen.iter().any(|l| l.lane == Lane::Inbound), tools: false })
+            .facts(facts(config, program))
+            .sessions(Arc::clone(&self.sessions))
+            .budget(Arc::clone(&self.budget))
+            .clock(Arc::clone(&self.clock));
+        builder = match listener.protocol {
+            Protocol::Auto => builder,
+            Protocol::OpenAi => builder.protocol("openai"),
+            Protocol::Generic => builder.protocol("generic"),
+        };
+        if let Some(notice) = &self.notice {
+            builder = builder.notice(Arc::clone(notice));
+        }
+        Stack::Guarded(builder.build().layer(beneath))
+    }
+}
+
+/// How a listener forwards.
+pub(super) fn forward(config: &Config, listener: &Listener) -> Forward {
+    Forward { origin: listener.upstream.clone(), lane: listener.lane, idle: config.limits.idle }
+}
+
+/// The configured sources, typed by the pact in force.
+fn facts(config: &Config, program: &Program) -> Vec<FactSource> {
+    let kind = |name: &str| {
+        let known = program.facts().iter().find(|fact| &*fact.name == name);
+        known.map_or(FactKind::Text, |fact| FactKind::parse(fact.kind))
+    };
+    config
+        .facts
+        .iter()
+        .map(|source| FactSource {
+            fact: source.fact.clone(),
+            kind: kind(&source.fact),
+            header: source.header.clone(),
+            from: source.from.clone(),
+        })
+        .collect()
+}
