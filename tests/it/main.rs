@@ -10,6 +10,9 @@
 )]
 
 mod cli;
+mod config;
 mod docs;
+mod forward;
+mod smuggle;
 mod support;
 mod tidy;
