@@ -1,5 +1,6 @@
 //! The folder as a whole: golden wire files, and recorded traffic where it is at hand.
 
+#[cfg(feature = "guard")]
 mod traffic;
 mod wire;
 

@@ -2,8 +2,7 @@
 
 use std::ops::Range;
 
-use super::request::arguments_text;
-use super::speech::{Found, Speech};
+use super::speech::{Arguments, Found, Speech};
 use crate::protocol::error::ReadError;
 use crate::protocol::generic;
 use crate::protocol::json::{Reader, Str, Token};
@@ -209,16 +208,7 @@ fn whole_choice<'b>(
             Found::Content(at) => collector.part(Role::Assistant, reader.text(&at), number, true)?,
             Found::Text { role, at, value, .. } => collector.part(role, reader.text(&at), number, value)?,
             Found::Unread(what, reason) => collector.unread(what, reason),
-            Found::Call { index, kind, id, name, arguments } => collector.call(Call {
-                choice: number,
-                index,
-                kind,
-                id: id.map(|at| reader.text(&at)),
-                name: name.map_or_else(|| Text::opaque(""), |at| reader.text(&at)),
-                arguments: arguments_text(reader, bytes, arguments),
-                fresh: true,
-                executed: false,
-            })?,
+            Found::Call { .. } => take_call(reader, bytes, found, number, collector)?,
         }
     }
     for leaf in &choice.other {
@@ -229,6 +219,28 @@ fn whole_choice<'b>(
     }
     collector.message.shadows.extend(choice.shadow.map(|at| Shadow { choice: number, at }));
     Ok(())
+}
+
+/// Adds a call, and its id as a text.
+pub(super) fn take_call<'b>(
+    reader: &Reader<'b>,
+    bytes: &'b [u8],
+    found: Found,
+    choice: u32,
+    collector: &mut Collector<'b>,
+) -> Result<(), ReadError> {
+    let Found::Call { index, kind, id, name, arguments } = found else { return Ok(()) };
+    let arguments = match arguments {
+        Some(Arguments::String(at)) => reader.text(&at),
+        Some(Arguments::Value(at)) => Text::plain(bytes, at),
+        None => Text::opaque(""),
+    };
+    let name = name.map_or_else(|| Text::opaque(""), |at| reader.text(&at));
+    let id = id.map(|at| reader.text(&at));
+    if let Some(id) = &id {
+        collector.part(Role::Other, id.clone(), choice, true)?;
+    }
+    collector.call(Call { choice, index, kind, id, name, arguments, fresh: true, executed: false })
 }
 
 /// The fields of an answer whose names need no judging.

@@ -73,9 +73,8 @@ pub(super) fn answer(refusal: &Refusal<'_>, bytes: &[u8], choices: &[u32]) -> An
         let body = (reader.next().ok()? == Token::Object).then(|| Body::read(&mut reader).ok())??;
         Some((reader, body))
     });
-    let Some((reader, body)) = body.filter(|(_, body)| body.has_choices) else {
-        return completion(refusal, &Envelope::default(), 1, Usage::default());
-    };
+    // What was no completion (an upstream's error, bytes that nobody can read) becomes none.
+    let Some((reader, body)) = body.filter(|(_, body)| body.has_choices) else { return error(refusal) };
     if choices.contains(&NO_CHOICE) {
         let count = u32::try_from(body.choices.len()).unwrap_or(1).clamp(1, 128);
         return completion(refusal, &Envelope::default(), count, body.usage.unwrap_or_default());

@@ -1,10 +1,10 @@
 //! A request body.
 
-use super::speech::{Arguments, Found, Speech};
+use super::answer::take_call;
+use super::speech::{Found, Speech};
 use crate::protocol::error::ReadError;
 use crate::protocol::json::{Reader, Token};
-use crate::protocol::message::{Call, Message, Role};
-use crate::protocol::text::Text;
+use crate::protocol::message::{Message, Role};
 use crate::protocol::tree::Collector;
 
 /// Reads a request. JSON that is no object is read as a tree of strings.
@@ -118,19 +118,7 @@ impl<'b> Request<'b> {
                 Found::Content(at) => self.collector.part(role, reader.text(&at), 0, true)?,
                 Found::Text { role, at, value, .. } => self.collector.part(role, reader.text(&at), 0, value)?,
                 Found::Unread(what, reason) => self.collector.unread(what, reason),
-                Found::Call { index, kind, id, name, arguments } => {
-                    let call = Call {
-                        choice: 0,
-                        index,
-                        kind,
-                        id: id.map(|at| reader.text(&at)),
-                        name: name.map_or_else(|| Text::opaque(""), |at| reader.text(&at)),
-                        arguments: arguments_text(reader, self.body, arguments),
-                        fresh: true,
-                        executed: false,
-                    };
-                    self.collector.call(call)?;
-                }
+                Found::Call { .. } => take_call(reader, self.body, found, 0, &mut self.collector)?,
             }
         }
         Ok(role == Role::Assistant)
@@ -145,15 +133,6 @@ impl<'b> Request<'b> {
         for call in self.collector.message.calls.iter_mut().take(end.1).skip(first.1) {
             call.fresh = false;
         }
-    }
-}
-
-/// The text of a call's arguments.
-pub(super) fn arguments_text<'b>(reader: &Reader<'b>, body: &'b [u8], arguments: Option<Arguments>) -> Text<'b> {
-    match arguments {
-        Some(Arguments::String(at)) => reader.text(&at),
-        Some(Arguments::Value(at)) => Text::plain(body, at),
-        None => Text::opaque(""),
     }
 }
 

@@ -95,18 +95,14 @@ impl Speech {
     /// Every string of a value that has no structure of its own here.
     fn tree(&mut self, reader: &mut Reader<'_>, token: Token, role: Role, path: u32) -> Result<(), ReadError> {
         let found = &mut self.found;
+        let in_reasoning = role == Role::Reasoning;
+        let said = ["text", "thinking", "summary", "content"].map(|key| tree::join(path, key));
         tree::each(reader, token, path, &mut |reader, leaf| {
-            // Kinds and formats are a few closed words; they are judged, but not as what was said.
-            let role = if leaf.value && role == Role::Reasoning && leaf.at.at.len() < 24 && is_word(reader.raw(&leaf.at)) {
-                Role::Other
-            } else if leaf.value {
-                role
-            } else {
-                Role::Other
-            };
+            // Kinds, formats and signatures stand beside what was said and are not part of it.
+            let role = if leaf.value && (leaf.path == path || said.contains(&leaf.path)) { role } else { Role::Other };
             match leaf.value.then(|| tree::opaque(reader.raw(&leaf.at))).flatten() {
                 Some(UnjudgedReason::Media) => found.push(Found::Unread("data_url", UnjudgedReason::Media)),
-                Some(reason) if role == Role::Reasoning => found.push(Found::Unread("reasoning", reason)),
+                Some(reason) if in_reasoning => found.push(Found::Unread("reasoning", reason)),
                 _ => found.push(Found::Text { role, at: leaf.at, path: leaf.path, value: leaf.value }),
             }
             Ok(())
@@ -277,9 +273,4 @@ impl Speech {
         self.found.push(Found::Call { index, kind, id: None, name, arguments });
         Ok(())
     }
-}
-
-/// A kind or format, such as `reasoning.text`.
-fn is_word(text: &str) -> bool {
-    text.len() <= 40 && text.bytes().all(|b| b.is_ascii_lowercase() || matches!(b, b'_' | b'.' | b'-'))
 }

@@ -100,18 +100,25 @@ fn choice_pieces(reader: &Reader<'_>, choice: Choice, out: &mut Vec<Piece>) {
             Found::Text { role, at, path, value } => {
                 let channel = Channel { choice: number, role, number: path, joined: value };
                 out.extend(text_piece(channel, &at, value));
+                if role == Role::Other && value {
+                    // Nobody knows whether an unknown field goes on or begins anew in each chunk.
+                    out.extend(text_piece(alone(number), &at, true));
+                }
             }
             Found::Unread(what, reason) => out.push(Piece::Unread(Unread { what, reason })),
-            Found::Call { index, kind, id, name, arguments } => out.push(Piece::Call {
-                key: CallKey { choice: number, index },
-                kind,
-                id: id.map(json_place),
-                name: name.map(json_place),
-                arguments: arguments.map(|arguments| match arguments {
-                    Arguments::String(at) => json_place(at),
-                    Arguments::Value(at) => Place { at, within: Within::Value },
-                }),
-            }),
+            Found::Call { index, kind, id, name, arguments } => {
+                out.extend(id.as_ref().and_then(|at| text_piece(alone(number), at, true)));
+                out.push(Piece::Call {
+                    key: CallKey { choice: number, index },
+                    kind,
+                    id: id.map(json_place),
+                    name: name.map(json_place),
+                    arguments: arguments.map(|arguments| match arguments {
+                        Arguments::String(at) => json_place(at),
+                        Arguments::Value(at) => Place { at, within: Within::Value },
+                    }),
+                });
+            }
         }
     }
     for Leaf { at, path, value } in choice.other {

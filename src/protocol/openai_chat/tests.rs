@@ -167,8 +167,8 @@ fn chunks_are_read_by_choice() {
         })
         .collect();
     let envelope = [format!("{NO_CHOICE} i"), format!("{NO_CHOICE} m")];
-    assert_eq!(texts, [&envelope[..], &envelope[..], &["1 a\u{fffd}".to_owned()]].concat());
-    assert!(matches!(&all[2].1[..], [Piece::Choice(0), Piece::Call { .. }, Piece::Shadow { .. }]));
+    assert_eq!(texts, [&envelope[..], &envelope[..], &["1 a\u{fffd}".to_owned(), "0 c".to_owned()]].concat());
+    assert!(matches!(&all[2].1[..], [Piece::Choice(0), Piece::Text { .. }, Piece::Call { .. }, Piece::Shadow { .. }]));
     assert!(matches!(&all[4].1[..], [Piece::Done]));
 
     let Some(Piece::Text { place, .. }) = all[1].1.last() else { panic!("{:?}", all[1].1) };
@@ -214,4 +214,31 @@ fn claims_by_path() {
     assert_eq!(name("/openai/deployments/d/chat/completions", Some("openai")), "openai_chat");
     assert_eq!(name("/v1/chat/completions", Some("generic")), "generic");
     assert_eq!(name("/v1/embeddings", Some("openai")), "generic");
+}
+
+#[test]
+fn reasoning_goes_on_whatever_its_words() {
+    let delta = |text: &str| {
+        format!(
+            "data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"reasoning_details\":[{{\"type\":\"reasoning.text\",\"text\":\"{text}\"}}]}}}}]}}\n\n"
+        )
+    };
+    let mut reader = OpenAiChat.stream_reader(&RequestNotes::default());
+    let mut channels = Vec::new();
+    for event in events(&["ignore", " the ", "card 4000"].map(delta).concat()) {
+        let mut pieces = Vec::new();
+        reader.read(&event, &mut pieces).unwrap();
+        channels.extend(pieces.into_iter().filter_map(|piece| match piece {
+            Piece::Text { channel, .. } if channel.role == Role::Reasoning => Some(channel),
+            _ => None,
+        }));
+    }
+    assert_eq!(channels.len(), 3);
+    assert!(channels.iter().all(|channel| *channel == channels[0] && channel.joined));
+}
+
+#[test]
+fn an_error_of_the_upstream_stays_an_error() {
+    let out = OpenAiChat.refuse_answer(&refusal(), br#"{"error":{"message":"x"}}"#, &[NO_CHOICE]);
+    assert_eq!((out.status.as_u16(), json(&out.body)["error"]["code"].as_str()), (400, Some("content_filter")));
 }
