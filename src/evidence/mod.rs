@@ -6,9 +6,12 @@
 //! counted in one that was. Not promised: that traffic could not go around the guard, or that a
 //! detector was right.
 
+mod audit;
 mod boot;
+mod check;
 mod error;
 mod files;
+pub mod fsck;
 mod handle;
 pub mod keeping;
 pub mod kind;
@@ -16,11 +19,16 @@ pub mod log;
 pub mod merkle;
 pub mod note;
 mod privacy;
+pub mod prove;
+mod read;
 pub mod record;
 mod recover;
+pub mod report;
 mod segment;
 pub mod shape;
+pub mod show;
 pub mod traffic;
+pub mod verify;
 mod writer;
 
 pub use error::LogError;

@@ -1,0 +1,264 @@
+//! What a verification says: as data, and as text for people.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+/// Findings kept for one log; the rest is counted.
+pub const FINDINGS_MAX: usize = 100;
+
+/// The answer, never a bare boolean. Declared from good to bad.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Outcome {
+    /// Everything that is here was recorded so, and nothing between is missing.
+    #[default]
+    Valid,
+    /// What is here holds, but something is missing; it is named.
+    Incomplete,
+    /// Something was changed, or does not belong here.
+    Invalid,
+}
+
+impl Outcome {
+    /// As printed.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Valid => "VALID",
+            Self::Incomplete => "INCOMPLETE",
+            Self::Invalid => "INVALID",
+        }
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Stable code.
+    pub code: &'static str,
+    /// Whether it makes the log invalid, or only incomplete.
+    pub outcome: Outcome,
+    /// Which file, below the directory of the log.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub file: String,
+    /// Index of the first wrong record, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<u64>,
+    /// What was found.
+    pub detail: String,
+}
+
+/// Whether a log has an end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Closed in order.
+    Sealed,
+    /// Its process died; the next log took up what was left.
+    Adopted,
+    /// Still written, or its process died and none came after it.
+    #[default]
+    Open,
+}
+
+impl State {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sealed => "sealed",
+            Self::Adopted => "adopted",
+            Self::Open => "open",
+        }
+    }
+}
+
+/// What was found of one log.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct LogReport {
+    /// The answer.
+    pub outcome: Outcome,
+    /// Name of its directory.
+    pub boot: String,
+    /// Its origin.
+    pub origin: String,
+    /// Whether it has an end.
+    pub state: State,
+    /// Records read.
+    pub records: u64,
+    /// Size of the largest signed head.
+    pub signed: u64,
+    /// Records at the end that no head and no successor covers.
+    pub uncovered: u64,
+    /// Records by kind.
+    pub kinds: BTreeMap<String, u64>,
+    /// Exchanges by act.
+    pub acts: BTreeMap<String, u64>,
+    /// Exchanges of which something was not inspected.
+    pub unjudged: u64,
+    /// Records that gaps declare as not written.
+    pub lost: u64,
+    /// Records of a kind or version that this build does not know: hashed, not understood.
+    pub unknown_kind: u64,
+    /// Exchanges that interventions name and that have no end in this log.
+    pub open_exchanges: u64,
+    /// Bytes of a torn tail that no start has put in order yet.
+    pub torn_bytes: u64,
+    /// Indices that are missing.
+    pub missing: Vec<(u64, u64)>,
+    /// Wall time of the first and last record, Unix microseconds, as the log's own clock had it.
+    pub time_us: Option<(i64, i64)>,
+    /// What is wrong.
+    pub findings: Vec<Finding>,
+    /// Findings beyond the list.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub findings_more: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+impl LogReport {
+    pub(crate) fn find(
+        &mut self,
+        code: &'static str,
+        outcome: Outcome,
+        file: &str,
+        index: Option<u64>,
+        detail: impl Into<String>,
+    ) {
+        self.outcome = self.outcome.max(outcome);
+        if self.findings.len() < FINDINGS_MAX {
+            self.findings.push(Finding { code, outcome, file: file.to_owned(), index, detail: detail.into() });
+        } else {
+            self.findings_more += 1;
+        }
+    }
+
+    pub(crate) fn miss(&mut self, first: u64, last: u64) {
+        self.outcome = self.outcome.max(Outcome::Incomplete);
+        match self.missing.last_mut() {
+            Some((_, before)) if *before + 1 >= first => *before = last.max(*before),
+            _ => self.missing.push((first, last)),
+        }
+    }
+}
+
+/// What was found of a directory.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Report {
+    /// The worst answer of all logs.
+    pub outcome: Outcome,
+    /// `pinned root` or `self-certified root`.
+    pub trust: &'static str,
+    /// The root key, as a note key.
+    pub root: String,
+    /// Records of all logs.
+    pub records: u64,
+    /// Exchanges of all logs by act.
+    pub acts: BTreeMap<String, u64>,
+    /// The logs, oldest first.
+    pub logs: Vec<LogReport>,
+    /// What is wrong between them.
+    pub findings: Vec<Finding>,
+}
+
+impl Report {
+    /// Whether everything is valid.
+    pub fn is_valid(&self) -> bool {
+        self.outcome == Outcome::Valid
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let mut out = Lines::default();
+        out.line(format_args!("{}  {} records in {} logs, {}", self.outcome.as_str(), self.records, self.logs.len(), self.trust));
+        if self.trust != PINNED {
+            out.line(format_args!(
+                "  The root key was read from the directory itself. To check against a key you trust, give it: {}",
+                plain(&self.root)
+            ));
+        }
+        for log in &self.logs {
+            log.tell(&mut out);
+        }
+        for finding in &self.findings {
+            finding.tell(&mut out);
+        }
+        out.0
+    }
+}
+
+pub(crate) const PINNED: &str = "pinned root";
+pub(crate) const SELF_CERTIFIED: &str = "self-certified root";
+
+/// Lines of text.
+#[derive(Default)]
+struct Lines(String);
+
+impl Lines {
+    fn line(&mut self, line: std::fmt::Arguments<'_>) {
+        // Writing into a string cannot fail.
+        drop(self.0.write_fmt(line));
+        self.0.push('\n');
+    }
+}
+
+/// Text from a log is shown without control characters: what an attacker wrote stays inert.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_unicode().collect::<Vec<_>>() } else { vec![c] }).collect()
+}
+
+fn counts(map: &BTreeMap<String, u64>) -> String {
+    map.iter().map(|(name, count)| format!("{} {count}", plain(name))).collect::<Vec<_>>().join(", ")
+}
+
+impl LogReport {
+    fn tell(&self, out: &mut Lines) {
+        let (outcome, state) = (self.outcome.as_str(), self.state.as_str());
+        out.line(format_args!(
+            "{outcome}  {}  {state}, {} records, head signed at {}",
+            plain(&self.origin),
+            self.records,
+            self.signed
+        ));
+        if !self.kinds.is_empty() {
+            out.line(format_args!("  records: {}", counts(&self.kinds)));
+        }
+        if !self.acts.is_empty() {
+            out.line(format_args!("  exchanges: {}", counts(&self.acts)));
+        }
+        for (count, what) in [
+            (self.unjudged, "exchanges of which something was not inspected"),
+            (self.lost, "records declared as not written"),
+            (self.unknown_kind, "records of a kind this build does not know"),
+            (self.open_exchanges, "exchanges begun that have no end here"),
+            (self.uncovered, "records at the end that no signed head covers yet"),
+            (self.torn_bytes, "bytes of a torn tail"),
+        ] {
+            if count > 0 {
+                out.line(format_args!("  {count} {what}"));
+            }
+        }
+        for (first, last) in &self.missing {
+            out.line(format_args!("  missing: records {first} to {last}"));
+        }
+        for finding in &self.findings {
+            finding.tell(out);
+        }
+        if self.findings_more > 0 {
+            out.line(format_args!("  and {} more", self.findings_more));
+        }
+    }
+}
+
+impl Finding {
+    fn tell(&self, out: &mut Lines) {
+        let mut place = plain(&self.file);
+        if let Some(index) = self.index {
+            place = format!("{place}{}record {index}", if place.is_empty() { "" } else { ", " });
+        }
+        out.line(format_args!("  {}({}) {place}: {}", self.outcome.as_str(), self.code, plain(&self.detail)));
+    }
+}
