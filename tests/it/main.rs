@@ -9,6 +9,7 @@
     reason = "a test may fail loudly"
 )]
 
+mod author;
 mod cli;
 mod config;
 mod docs;

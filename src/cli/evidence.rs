@@ -1,0 +1,193 @@
+//! `servanda evidence`: the log, verified and explained from its files alone.
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::input;
+use super::render::{Answer, CliError, Outcome, Paint, Screen, safe, safe_lines};
+use crate::base::limits::DOCUMENT_MAX;
+use crate::evidence::LogError;
+use crate::evidence::fsck::fsck;
+use crate::evidence::prove;
+use crate::evidence::report::{Outcome as Verdict, Report};
+use crate::evidence::show::show;
+use crate::evidence::verify::{Policy, verify};
+
+/// Arguments of `servanda evidence`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Evidence {
+    #[command(subcommand)]
+    command: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Verify a log, or a proof made by `prove`: no network, no clock, no help from who wrote it.
+    #[command(after_help = "Example:\n  servanda evidence verify servanda-evidence")]
+    Verify {
+        /// The folder of the evidence, or a proof.
+        path: PathBuf,
+        #[command(flatten)]
+        root: Root,
+    },
+    /// Show one record, and what it belongs to: this explains a block.
+    #[command(after_help = "Example:\n  servanda evidence show servanda-evidence 0199b0a2-7c1e-7d10-a5f2-3f1f7d3f9b11")]
+    Show {
+        /// The folder of the evidence.
+        dir: PathBuf,
+        /// Id of a record or of an exchange, or an index.
+        record: String,
+    },
+    /// Prove that a record is in the log, or that the log of today extends the log of then.
+    #[command(after_help = "Example:\n  servanda evidence prove servanda-evidence 0199b0a2-7c1e-7d10-a5f2-3f1f7d3f9b11 -o block.proof")]
+    Prove {
+        /// The folder of the evidence.
+        dir: PathBuf,
+        /// Id of a record, or an index.
+        #[arg(required_unless_present = "since")]
+        record: Option<String>,
+        /// Prove that the head of today extends the head of this size.
+        #[arg(long, value_name = "SIZE", conflicts_with = "record")]
+        since: Option<u64>,
+        /// Where the proof goes; it is printed when absent.
+        #[arg(short, long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Look through the files under a log: segments, torn tails, room left.
+    #[command(after_help = "Example:\n  servanda evidence fsck servanda-evidence")]
+    Fsck {
+        /// The folder of the evidence.
+        dir: PathBuf,
+        #[command(flatten)]
+        root: Root,
+    },
+}
+
+/// Whom a verification trusts.
+#[derive(Debug, clap::Args)]
+struct Root {
+    /// The root key that the log must stand under, as `name+id+base64`; without it that of the folder is taken.
+    #[arg(long, value_name = "VKEY", conflicts_with = "policy")]
+    key: Option<String>,
+    /// The same from a policy file.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+}
+
+impl Root {
+    fn policy(&self) -> Result<Policy, CliError> {
+        match (&self.key, &self.policy) {
+            (Some(key), _) => Policy::pinned(key).map_err(error),
+            (None, Some(path)) => Policy::parse(&input::document(path)?).map_err(error),
+            (None, None) => Ok(Policy::default()),
+        }
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err asks for")]
+fn error(error: LogError) -> CliError {
+    CliError::new(error.to_string())
+}
+
+impl Evidence {
+    /// Answers.
+    pub(super) fn run(&self, screen: &mut Screen) -> Answer {
+        match &self.command {
+            Verb::Verify { path, root } if path.is_file() => verify_proof(screen, path, root),
+            Verb::Verify { path, root } => {
+                let wheel = screen.spinner("verifying");
+                let report = verify(path, &root.policy()?).map_err(error);
+                wheel.finish_and_clear();
+                let report = report?;
+                print(screen, &report)?;
+                Ok(Outcome::of(report.outcome == Verdict::Valid))
+            }
+            Verb::Show { dir, record } => {
+                let shown = show(dir, record).map_err(error)?;
+                if screen.is_json() {
+                    screen.json(&shown)?;
+                } else {
+                    screen.line(safe_lines(shown.text().trim_end()))?;
+                }
+                Ok(Outcome::Fine)
+            }
+            Verb::Prove { dir, record, since, out } => {
+                let text = match (record, since) {
+                    (Some(record), _) => {
+                        let proof = prove::prove(dir, record).map_err(error)?;
+                        screen.note(format_args!("record {} of {}; check it with --key '{}'", proof.index, safe(&proof.origin), safe(&proof.key)));
+                        proof.text
+                    }
+                    (None, Some(size)) => prove::prove_consistency(dir, *size).map_err(error)?,
+                    (None, None) => return Err(CliError::new("name a record, or a size with --since")),
+                };
+                match out {
+                    Some(path) => std::fs::write(path, text).map_err(|e| CliError::file(path, e))?,
+                    None => screen.raw(text.as_bytes())?,
+                }
+                Ok(Outcome::Fine)
+            }
+            Verb::Fsck { dir, root } => {
+                let report = fsck(dir, &root.policy()?).map_err(error)?;
+                if screen.is_json() {
+                    screen.json(&report)?;
+                } else {
+                    screen.line(safe_lines(report.text().trim_end()))?;
+                }
+                Ok(Outcome::of(report.is_sound()))
+            }
+        }
+    }
+}
+
+/// What a verification says, ending in its answer.
+pub(super) fn print(screen: &mut Screen, report: &Report) -> Result<(), CliError> {
+    if screen.is_json() {
+        return screen.json(report);
+    }
+    let text = report.text();
+    let text = safe_lines(text.trim_end());
+    let (before, last) = text.rsplit_once('\n').unwrap_or(("", &text));
+    if !before.is_empty() {
+        screen.line(before)?;
+    }
+    let paint = match report.outcome {
+        Verdict::Valid => Paint::Good,
+        Verdict::Incomplete => Paint::Warn,
+        Verdict::Invalid => Paint::Bad,
+    };
+    let last = screen.paint(paint, last);
+    screen.line(last)
+}
+
+/// A proof in a file, held against the key that signed its head.
+fn verify_proof(screen: &mut Screen, path: &Path, root: &Root) -> Answer {
+    let text = String::from_utf8(input::bytes(path, DOCUMENT_MAX)?).map_err(|_| CliError::file(path, "not UTF-8"))?;
+    let missing = || CliError::file(path, "a proof is held against a key").help("give the note key that `prove` named, with --key");
+    let key = root.policy()?.root.ok_or_else(missing)?;
+    let checked = prove::check(&text, &key);
+    let record = checked.as_ref().ok().and_then(|p| serde_json::from_slice::<serde_json::Value>(&p.record).ok());
+    match checked {
+        Ok(proven) if screen.is_json() => {
+            screen.json(&json!({"ok": true, "index": proven.index, "size": proven.head.size, "record": record}))?;
+            Ok(Outcome::Fine)
+        }
+        Ok(proven) => {
+            screen.line(safe(&String::from_utf8_lossy(&proven.record)))?;
+            let verdict = format!("VALID: record {} of {} under a head of this key", proven.index, proven.head.size);
+            screen.line(screen.paint(Paint::Good, &verdict))?;
+            Ok(Outcome::Fine)
+        }
+        Err(why) => {
+            if screen.is_json() {
+                screen.json(&json!({"ok": false, "why": why.to_string()}))?;
+            } else {
+                let why = format!("INVALID: {}", safe(&why.to_string()));
+                screen.line(screen.paint(Paint::Bad, &why))?;
+            }
+            Ok(Outcome::Failed)
+        }
+    }
+}

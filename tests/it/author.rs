@@ -1,0 +1,145 @@
+//! From a template to a sealed image and a verdict, by the commands alone.
+
+use std::path::Path;
+
+use crate::support::command::{servanda, servanda_with};
+
+/// A folder with the customer-support pact in it.
+fn with_pact() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let run = servanda(folder.path(), &["init", "-o", "support.pact.yaml"]);
+    assert_eq!(run.code, 0, "{}", run.err);
+    folder
+}
+
+fn edit(folder: &Path, from: &str, to: &str) {
+    let path = folder.join("support.pact.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains(from), "the template has no `{from}`");
+    std::fs::write(path, text.replacen(from, to, 1)).unwrap();
+}
+
+#[test]
+fn a_template_checks_and_keeps_its_cases() {
+    let folder = with_pact();
+    assert_eq!(servanda(folder.path(), &["init", "-o", "support.pact.yaml"]).code, 2, "overwritten unasked");
+    let run = servanda(folder.path(), &["check", "support.pact.yaml"]);
+    assert_eq!(run.code, 0, "{}{}", run.out, run.err);
+    assert!(run.out.contains("a stream holds back at most"), "{}", run.out);
+    let report = servanda(folder.path(), &["check", "support.pact.yaml", "--json"]).json();
+    assert_eq!(report["ok"], true);
+    assert!(report["coverage"]["hold_back_max"].as_u64().unwrap() > 0);
+    let run = servanda(folder.path(), &["test", "support.pact.yaml"]);
+    assert_eq!(run.code, 0, "{}{}", run.out, run.err);
+    assert!(run.out.contains(" 0 failed"), "{}", run.out);
+    for template in ["customer-support", "minimal"] {
+        let run = servanda(folder.path(), &["init", "--template", template, "--archetype", "healthcare-agent"]);
+        std::fs::write(folder.path().join("t.pact.yaml"), &run.out).unwrap();
+        assert_eq!(servanda(folder.path(), &["test", "t.pact.yaml"]).code, 0, "{template}");
+    }
+    assert_eq!(servanda(folder.path(), &["init", "--template", "nope"]).code, 2);
+}
+
+#[test]
+fn mistakes_come_all_at_once_with_places() {
+    let folder = with_pact();
+    edit(folder.path(), "predicates:", "predicatse:");
+    edit(folder.path(), "format: 1", "format: 1\ncolour: blue");
+    let run = servanda(folder.path(), &["check", "support.pact.yaml"]);
+    assert_eq!((run.code, run.out.as_str()), (1, ""));
+    assert!(run.err.contains("support.pact.yaml:4:1") && run.err.contains("did you mean"), "{}", run.err);
+    assert!(run.err.contains("`colour`") && run.err.contains("`predicatse`"), "{}", run.err);
+    let report = servanda(folder.path(), &["check", "support.pact.yaml", "--json"]).json();
+    assert_eq!(report["ok"], false);
+    assert!(report["diagnostics"]["list"].as_array().unwrap().len() >= 2, "{report}");
+    assert_eq!(servanda(folder.path(), &["check", "missing.yaml"]).code, 2);
+}
+
+#[test]
+fn a_failing_case_is_named() {
+    let folder = with_pact();
+    edit(folder.path(), "expect: block, predicate: pii", "expect: allow");
+    let run = servanda(folder.path(), &["test", "support.pact.yaml"]);
+    assert_eq!(run.code, 1);
+    assert!(run.out.contains("FAIL block") && run.out.contains("1 failed"), "{}", run.out);
+}
+
+#[test]
+fn signed_by_both_compiled_and_verified() {
+    let folder = with_pact();
+    let at = folder.path();
+    let mut keys = Vec::new();
+    for name in ["agent", "shop", "stranger"] {
+        keys.push(servanda(at, &["keygen", "-o", &format!("{name}.key"), "--json"]).json()["key"].as_str().unwrap().to_owned());
+    }
+    let run = servanda(at, &["verify", "support.pact.yaml"]);
+    assert_eq!(run.code, 1, "an unsigned pact was called valid: {}", run.out);
+    assert_eq!(servanda(at, &["sign", "support.pact.yaml", "--key", "agent.key", "--role", "agent"]).code, 0);
+    assert_eq!(servanda(at, &["sign", "support.pact.json", "--key", "agent.key", "--role", "agent"]).code, 1, "signed twice");
+    assert_eq!(servanda(at, &["sign", "support.pact.json", "--key", "shop.key", "--role", "counterparty"]).code, 0);
+    assert_eq!(servanda(at, &["sign", "support.pact.json", "--key", "shop.key", "--role", "mayor"]).code, 2);
+    let trust = |key: &str| {
+        format!(
+            "identities:\n  - {{did: 'did:web:vendor.example:agents:support', keys: [{{key: {key}}}], roles: [agent]}}\n  \
+             - {{did: 'did:web:acme.example', keys: [{{key: {}}}], roles: [counterparty]}}\n",
+            keys[1]
+        )
+    };
+    std::fs::write(at.join("trust.yaml"), trust(&keys[0])).unwrap();
+    std::fs::write(at.join("other.yaml"), trust(&keys[2])).unwrap();
+    let run = servanda(at, &["verify", "support.pact.json", "--trust", "trust.yaml"]);
+    assert_eq!(run.code, 0, "{}{}", run.out, run.err);
+    assert!(run.out.contains("counterparty"), "{}", run.out);
+    let run = servanda(at, &["verify", "support.pact.json", "--trust", "other.yaml", "--json"]);
+    assert_eq!((run.code, run.json()["code"].as_str()), (1, Some("untrusted")));
+    let run = servanda(at, &["verify", "support.pact.json", "--trust", "trust.yaml", "--agent", "did:web:other.example", "--json"]);
+    assert_eq!((run.code, run.json()["code"].as_str()), (1, Some("wrong_audience")));
+
+    let run = servanda(at, &["compile", "support.pact.json", "-o", "support.pactc", "--key", "agent.key", "--json"]);
+    assert_eq!(run.code, 0, "{}", run.err);
+    let first = run.json()["file_digest"].clone();
+    let run = servanda(at, &["compile", "support.pact.json", "-o", "again.pactc", "--key", "agent.key", "--json"]);
+    assert_eq!(run.json()["file_digest"], first, "the same pact gave another image");
+    let run = servanda(at, &["verify", "support.pactc", "--trust", "trust.yaml"]);
+    assert_eq!(run.code, 0, "{}{}", run.out, run.err);
+    assert_eq!(servanda(at, &["test", "support.pactc"]).code, 0);
+    let mut image = std::fs::read(at.join("support.pactc")).unwrap();
+    let middle = image.len() / 2;
+    image[middle] ^= 1;
+    std::fs::write(at.join("support.pactc"), image).unwrap();
+    assert_ne!(servanda(at, &["verify", "support.pactc"]).code, 0);
+
+    let text = std::fs::read_to_string(at.join("support.pact.json")).unwrap();
+    std::fs::write(at.join("support.pact.json"), text.replace("Initech Desk", "Initech Dusk")).unwrap();
+    let run = servanda(at, &["verify", "support.pact.json", "--json"]);
+    assert_eq!((run.code, run.json()["code"].as_str()), (1, Some("bad_signature")));
+}
+
+#[test]
+fn judge_reads_lines_and_answers_lines() {
+    let folder = with_pact();
+    let lines = concat!(
+        r#"{"id": "a", "events": [{"at": "request", "text": "My SSN is 536-22-4819"}]}"#,
+        "\n",
+        r#"{"id": 2, "events": [{"at": "response", "text": "Your card 4111 1111 1111 1111 is on file"}]}"#,
+        "\n",
+        r#"{"id": 3, "events": [{"at": "call", "tool": "kb_search", "args": {"url": "https://collector.example.net/x"}}]}"#,
+        "\n",
+        r#"{"id": 4, "events": [{"at": "call", "tool": "kb_search", "args": {"q": "returns"}}]}"#,
+        "\n",
+    );
+    let run = servanda_with(folder.path(), &["judge", "--pact", "support.pact.yaml", "--jsonl", "-"], lines);
+    assert_eq!(run.code, 0, "{}", run.err);
+    let said: Vec<serde_json::Value> = run.out.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let verdicts: Vec<_> = said.iter().map(|v| v["verdict"].as_str().unwrap()).collect();
+    assert_eq!(verdicts, ["block", "redact", "block", "allow"]);
+    assert_eq!(said[0]["id"], "a");
+    assert_eq!(said[0]["events"][0]["violations"][0]["predicate"], "pii");
+    assert_eq!(said[1]["events"][0]["text"], "Your card [pii.payment_card] is on file");
+    let run = servanda_with(folder.path(), &["judge", "--pact", "support.pact.yaml", "--jsonl"], "{\"events\": [{\"at\": \"nowhere\"}]}\n");
+    assert_eq!((run.code, run.out.as_str()), (2, ""));
+    let run = servanda_with(folder.path(), &["scan", "--pact", "support.pact.yaml", "--json"], "ticket TCK-123456 of jane@example.com");
+    let labels: Vec<String> =
+        run.json()["findings"].as_array().unwrap().iter().map(|f| f["label"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(labels, ["own.ticket_id", "pii.email"]);
+}
