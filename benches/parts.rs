@@ -10,10 +10,21 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use servanda::base::names::{Lane, Stage};
+use servanda::engine::event::{Event, EventText, ToolEvent};
+use servanda::engine::exchange::Exchange;
+use servanda::engine::facts::Facts;
+use servanda::engine::judge;
+use servanda::engine::session::Session;
 use servanda::pact::pack::Packs;
+use servanda::pact::template::template;
+use servanda::program::{Program, image};
 use servanda::protocol::json::{Reader, Token};
 use servanda::protocol::sse::Framer;
 use servanda::scan::{Scanner, Scratch, StreamScanner};
+
+/// A day in the template's term.
+const NOW_US: i64 = 1_790_000_000_000_000;
 
 /// Harmless prose, harmless numbers, and text with something in it.
 const PROSE: &str = "The parcel left the depot this morning and is on its way to you. It was handed over at gate twelve, and the driver \
@@ -50,7 +61,6 @@ fn scan(c: &mut Criterion) {
 
 fn stream(c: &mut Criterion) {
     let scanner: Arc<Scanner> = Arc::new(Packs::shipped().scanner().unwrap());
-    let mut scratch = Scratch::new(&scanner);
     let mut group = c.benchmark_group("stream");
     let words = text(PROSE, 4 << 10);
     group.throughput(Throughput::Bytes(words.len() as u64));
@@ -59,9 +69,9 @@ fn stream(c: &mut Criterion) {
             let mut stream = StreamScanner::new(&scanner);
             let mut hits = Vec::new();
             for at in (0..words.len()).step_by(4) {
-                stream.push(&mut scratch, words.get(at..at + 4).unwrap_or(""), &mut hits);
+                stream.push(words.get(at..at + 4).unwrap_or(""), &mut hits);
             }
-            stream.finish(&mut scratch, &mut hits);
+            stream.finish(&mut hits);
             hits.len()
         });
     });
@@ -101,5 +111,55 @@ fn stream(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(parts, scan, stream);
+/// The program of the customer-support template.
+fn program() -> Arc<Program> {
+    Arc::new(Program::compile_text(template("customer-support").unwrap()).unwrap())
+}
+
+fn judge_group(c: &mut Criterion) {
+    let program = program();
+    let mut scratch = judge::Scratch::new(&program);
+    let (session, facts) = (Session::default(), Facts::new());
+    let mut group = c.benchmark_group("judge");
+    for (name, stage) in [("request", Stage::Request), ("response", Stage::Response)] {
+        for size in [1 << 10, 16 << 10] {
+            let text = text(PROSE, size);
+            let texts = [EventText::new(&text)];
+            group.throughput(Throughput::Bytes(size as u64));
+            group.bench_function(BenchmarkId::new(name, size), |b| {
+                b.iter(|| {
+                    let mut exchange = Exchange::new(Arc::clone(&program), Lane::Model);
+                    let event = Event::new(stage, Lane::Model, NOW_US).texts(black_box(&texts));
+                    judge::judge(&mut exchange, &session, &event, &facts, &mut scratch).act
+                });
+            });
+        }
+    }
+    let arguments = r#"{"query": "How do I return a parcel that was opened?", "limit": 5}"#;
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("call", |b| {
+        b.iter(|| {
+            let mut exchange = Exchange::new(Arc::clone(&program), Lane::Model);
+            let event = Event::new(Stage::Call, Lane::Model, NOW_US).tool(ToolEvent::new("kb_search", black_box(arguments)));
+            judge::judge(&mut exchange, &session, &event, &facts, &mut scratch).act
+        });
+    });
+    group.finish();
+}
+
+fn image_group(c: &mut Criterion) {
+    let source = template("customer-support").unwrap();
+    let program = program();
+    let bytes = image::write(&program, &[source], None).unwrap();
+    let mut group = c.benchmark_group("image");
+    group.bench_function("read and verify", |b| b.iter(|| image::Image::read(black_box(&bytes)).unwrap()));
+    group.bench_function("read the pact", |b| b.iter(|| servanda::pact::read(black_box(source), Packs::shipped())));
+    group.sample_size(20);
+    group.bench_function("compile again and compare", |b| {
+        b.iter(|| image::Image::read(&bytes).unwrap().program_unsigned(Packs::shipped()).unwrap());
+    });
+    group.finish();
+}
+
+criterion_group!(parts, scan, stream, judge_group, image_group);
 criterion_main!(parts);

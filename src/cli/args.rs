@@ -16,6 +16,7 @@ use super::render::{Answer, Outcome, Paint, Screen, safe_lines};
 use super::scan::Scan;
 use super::shell::{Completions, Man};
 use super::sign::{Sign, Verify};
+use super::status::Status;
 use super::test::Test;
 
 /// A runtime guardrail for AI agents: signed pacts, enforced in the traffic, proven by evidence.
@@ -52,6 +53,8 @@ enum Command {
     Judge(Judge),
     /// Find personal data, secrets, injections and topics in text, offline.
     Scan(Scan),
+    /// Ask a running sidecar how it is.
+    Status(Status),
     /// List, show and test the detector packs.
     Packs(PacksCommand),
     /// Print completions for a shell.
@@ -72,6 +75,7 @@ impl Command {
             Self::Judge(command) => command.run(screen),
             Self::Keygen(command) => command.run(screen),
             Self::Scan(command) => command.run(screen),
+            Self::Status(command) => command.run(screen),
             Self::Packs(command) => command.run(screen),
             Self::Completions(command) => command.run(screen, Args::command()),
             Self::Man(command) => command.run(screen, Args::command()),

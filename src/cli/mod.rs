@@ -17,4 +17,5 @@ mod scan;
 mod shell;
 mod sign;
 mod source;
+mod status;
 mod test;

@@ -92,7 +92,8 @@ fn signed_by_both_compiled_and_verified() {
     assert!(run.out.contains("counterparty"), "{}", run.out);
     let run = servanda(at, &["verify", "support.pact.json", "--trust", "other.yaml", "--json"]);
     assert_eq!((run.code, run.json()["code"].as_str()), (1, Some("untrusted")));
-    let run = servanda(at, &["verify", "support.pact.json", "--trust", "trust.yaml", "--agent", "did:web:other.example", "--json"]);
+    let run =
+        servanda(at, &["verify", "support.pact.json", "--trust", "trust.yaml", "--agent", "did:web:other.example", "--json"]);
     assert_eq!((run.code, run.json()["code"].as_str()), (1, Some("wrong_audience")));
 
     let run = servanda(at, &["compile", "support.pact.json", "-o", "support.pactc", "--key", "agent.key", "--json"]);
@@ -136,9 +137,14 @@ fn judge_reads_lines_and_answers_lines() {
     assert_eq!(said[0]["id"], "a");
     assert_eq!(said[0]["events"][0]["violations"][0]["predicate"], "pii");
     assert_eq!(said[1]["events"][0]["text"], "Your card [pii.payment_card] is on file");
-    let run = servanda_with(folder.path(), &["judge", "--pact", "support.pact.yaml", "--jsonl"], "{\"events\": [{\"at\": \"nowhere\"}]}\n");
+    let run = servanda_with(
+        folder.path(),
+        &["judge", "--pact", "support.pact.yaml", "--jsonl"],
+        "{\"events\": [{\"at\": \"nowhere\"}]}\n",
+    );
     assert_eq!((run.code, run.out.as_str()), (2, ""));
-    let run = servanda_with(folder.path(), &["scan", "--pact", "support.pact.yaml", "--json"], "ticket TCK-123456 of jane@example.com");
+    let run =
+        servanda_with(folder.path(), &["scan", "--pact", "support.pact.yaml", "--json"], "ticket TCK-123456 of jane@example.com");
     let labels: Vec<String> =
         run.json()["findings"].as_array().unwrap().iter().map(|f| f["label"].as_str().unwrap().to_owned()).collect();
     assert_eq!(labels, ["own.ticket_id", "pii.email"]);

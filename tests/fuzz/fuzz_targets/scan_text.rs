@@ -25,14 +25,14 @@ fuzz_target!(|input: (Vec<u8>, &str)| {
         while !text.is_char_boundary(end) {
             end += 1;
         }
-        let next = stream.push(&mut scratch, &text[at..end], &mut hits);
+        let next = stream.push(&text[at..end], &mut hits);
         assert!(next >= safe && next <= end as u64, "decided up to {next}, before {safe}, read {end}");
         (safe, at) = (next, end);
         // What starts before the decided point has been given.
         let given = |start: usize| hits.iter().any(|h| h.start <= start && start < h.end);
         assert!(whole.iter().filter(|h| (h.start as u64) < safe).all(|h| given(h.start)));
     }
-    stream.finish(&mut scratch, &mut hits);
+    stream.finish(&mut hits);
     join_pieces(&mut hits);
     assert_eq!(hits, whole);
     let mut topics = stream.topics();
