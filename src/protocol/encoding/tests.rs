@@ -1,3 +1,5 @@
+//! Every coding in every cutting, bombs, broken ends.
+
 use std::io::Write as _;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! The walk held against `serde_json`, the map and the patch against plain replacement.
+
 use proptest::prelude::*;
 use serde_json::Value;
 

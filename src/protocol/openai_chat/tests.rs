@@ -1,3 +1,5 @@
+//! Requests, answers and chunks read, and refused.
+
 use super::*;
 use crate::base::names::{Stage, UnjudgedReason};
 use crate::protocol::adapter::{BlockAs, Piece, Why};

@@ -1,3 +1,5 @@
+//! The framing rules, each cut, and rewriting.
+
 use proptest::prelude::*;
 
 use super::*;
