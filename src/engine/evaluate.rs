@@ -52,8 +52,7 @@ impl Outcome {
     /// Notes that a rule is broken, and gives the act that follows.
     pub(crate) fn breach(
         &mut self,
-        program: &Program,
-        stage: Stage,
+        rules: Rules<'_>,
         rule: &Rule,
         detector: &Arc<str>,
         score_bp: u16,
@@ -68,11 +67,11 @@ impl Outcome {
         } else if act == Act::Hold {
             self.reason = Some(Reason::ApprovalUnavailable);
         }
-        let Some(predicate) = program.predicate(rule.predicate) else { return act };
+        let Some(predicate) = rules.program.predicate(rule.predicate) else { return act };
         self.act = self.act.join(act);
         RuleHit {
             predicate: rule.predicate,
-            stage,
+            stage: rules.stage,
             detector: Arc::clone(detector),
             act,
             severity: predicate.severity,
@@ -128,54 +127,49 @@ pub(crate) fn breaks(rule: &Rule, scan: &Scan, hit: &Hit, history: bool) -> bool
     }
 }
 
+/// The rules at hand: those of one stage that apply.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules<'a> {
+    pub(crate) program: &'a Program,
+    pub(crate) stage: Stage,
+    pub(crate) applies: &'a Bits,
+}
+
+impl<'a> Rules<'a> {
+    fn iter(self) -> impl Iterator<Item = &'a Rule> {
+        let rules = self.program.stage(self.stage).rules.iter().enumerate();
+        rules.filter(move |(at, _)| self.applies.contains(*at as u32)).map(|(_, rule)| rule)
+    }
+}
+
 /// Judges one hit by every rule that applies, and gives the harshest act.
-pub(crate) fn judge_hit(
-    program: &Program,
-    stage: Stage,
-    scan: &Scan,
-    applies: &Bits,
-    hit: &Hit,
-    history: bool,
-    standing: Standing,
-    out: &mut Outcome,
-) -> Act {
+pub(crate) fn judge_hit(rules: Rules<'_>, scan: &Scan, hit: &Hit, history: bool, standing: Standing, out: &mut Outcome) -> Act {
     let mut act = Act::Allow;
     let Some((label, _)) = scan.labels.get(hit.pattern as usize) else { return act };
-    for (at, rule) in program.stage(stage).rules.iter().enumerate() {
-        if applies.contains(at as u32) && breaks(rule, scan, hit, history) {
-            act = act.join(out.breach(program, stage, rule, label, hit.score_bp, standing));
+    for rule in rules.iter() {
+        if breaks(rule, scan, hit, history) {
+            act = act.join(out.breach(rules, rule, label, hit.score_bp, standing));
         }
     }
     act
 }
 
 /// Judges what is known only of a whole text: its topics, and that nothing was found in it.
-pub(crate) fn judge_whole_text(
-    program: &Program,
-    stage: Stage,
-    applies: &Bits,
-    topics: &Bits,
-    nothing_found: bool,
-    standing: Standing,
-    out: &mut Outcome,
-) {
-    for (at, rule) in program.stage(stage).rules.iter().enumerate() {
-        if !applies.contains(at as u32) {
-            continue;
-        }
+pub(crate) fn judge_whole_text(rules: Rules<'_>, topics: &Bits, nothing_found: bool, standing: Standing, out: &mut Outcome) {
+    for rule in rules.iter() {
         match &rule.check {
             Check::Match { topics: sought, .. } => {
                 for topic in topics.iter().filter(|t| sought.contains(*t)) {
-                    if let Some(label) = program.topics.get(topic as usize) {
-                        out.breach(program, stage, rule, label, CERTAIN_BP, standing);
+                    if let Some(label) = rules.program.topics.get(topic as usize) {
+                        out.breach(rules, rule, label, CERTAIN_BP, standing);
                     }
                 }
             }
             Check::Data { allow: Some(allow), .. } if nothing_found && !allow.contains(DataCategory::Public) => {
-                out.breach(program, stage, rule, &"data".into(), CERTAIN_BP, standing);
+                out.breach(rules, rule, &"data".into(), CERTAIN_BP, standing);
             }
             Check::Data { deny, .. } if nothing_found && deny.contains(DataCategory::Public) => {
-                out.breach(program, stage, rule, &"data".into(), CERTAIN_BP, standing);
+                out.breach(rules, rule, &"data".into(), CERTAIN_BP, standing);
             }
             _ => {}
         }
@@ -183,18 +177,10 @@ pub(crate) fn judge_whole_text(
 }
 
 /// Judges hosts found in texts or arguments (`links`: in texts only).
-pub(crate) fn judge_hosts(
-    program: &Program,
-    stage: Stage,
-    applies: &Bits,
-    hosts: &[HostRef],
-    links: bool,
-    standing: Standing,
-    out: &mut Outcome,
-) {
-    for (at, rule) in program.stage(stage).rules.iter().enumerate() {
+pub(crate) fn judge_hosts(rules: Rules<'_>, hosts: &[HostRef], links: bool, standing: Standing, out: &mut Outcome) {
+    for rule in rules.iter() {
         let Check::Host { allow, deny, links: of_links } = &rule.check else { continue };
-        if !applies.contains(at as u32) || *of_links != links {
+        if *of_links != links {
             continue;
         }
         for host in hosts {
@@ -204,7 +190,7 @@ pub(crate) fn judge_hosts(
             let port = host.port.or_else(|| scheme_port(host.scheme.as_deref()));
             let among = |rules: &[HostRule]| rules.iter().any(|r| r.matches(&host.host, port));
             if among(deny) || allow.as_deref().is_some_and(|allow| !among(allow)) {
-                out.breach(program, stage, rule, &rule.check.word().into(), CERTAIN_BP, standing);
+                out.breach(rules, rule, &rule.check.word().into(), CERTAIN_BP, standing);
             }
         }
     }
@@ -232,12 +218,10 @@ fn scheme_port(scheme: Option<&str>) -> Option<u16> {
 
 /// Judges everything that needs no text. `checked` gets the predicates that were evaluated.
 pub(crate) fn judge_wordless(view: &View<'_>, applies: &Bits, checked: &mut Bits, out: &mut Outcome) {
-    let (program, event) = (view.program, view.event);
+    let event = view.event;
+    let rules = Rules { program: view.program, stage: event.stage, applies };
     let standing = Standing::of(event);
-    for (at, rule) in program.stage(event.stage).rules.iter().enumerate() {
-        if !applies.contains(at as u32) {
-            continue;
-        }
+    for rule in rules.iter() {
         let broken = match &rule.check {
             Check::Args(schema) => {
                 event.tool.filter(|_| event.stage == Stage::Call).map(|t| !schema.check(t.arguments).is_empty())
@@ -269,10 +253,10 @@ pub(crate) fn judge_wordless(view: &View<'_>, applies: &Bits, checked: &mut Bits
                     Fact::NoSource => (false, false),
                 };
                 if unlisted || denied {
-                    out.breach(program, event.stage, rule, &"task".into(), CERTAIN_BP, standing);
+                    out.breach(rules, rule, &"task".into(), CERTAIN_BP, standing);
                 }
                 for label in denied_topics(view, deny_topics) {
-                    out.breach(program, event.stage, rule, label, CERTAIN_BP, standing);
+                    out.breach(rules, rule, label, CERTAIN_BP, standing);
                 }
                 continue;
             }
@@ -290,7 +274,7 @@ pub(crate) fn judge_wordless(view: &View<'_>, applies: &Bits, checked: &mut Bits
         let Some(broken) = broken else { continue };
         checked.insert(rule.predicate);
         if broken {
-            out.breach(program, event.stage, rule, &rule.check.word().into(), CERTAIN_BP, standing);
+            out.breach(rules, rule, &rule.check.word().into(), CERTAIN_BP, standing);
         }
     }
 }
@@ -330,12 +314,22 @@ fn measure(view: &View<'_>, quantity: Quantity) -> Option<Decimal> {
 }
 
 /// Marks the predicates whose rules look at text as evaluated.
-pub(crate) fn check_text_rules(program: &Program, stage: Stage, applies: &Bits, checked: &mut Bits) {
-    for (at, rule) in program.stage(stage).rules.iter().enumerate() {
-        if applies.contains(at as u32) && rule.check.reads_text() {
-            checked.insert(rule.predicate);
-        }
+pub(crate) fn check_text_rules(rules: Rules<'_>, checked: &mut Bits) {
+    for rule in rules.iter().filter(|r| r.check.reads_text()) {
+        checked.insert(rule.predicate);
     }
+}
+
+/// Marks the predicates that look for hosts as evaluated.
+pub(crate) fn check_host_rules(rules: Rules<'_>, checked: &mut Bits) {
+    for rule in rules.iter().filter(|r| matches!(r.check, Check::Host { .. })) {
+        checked.insert(rule.predicate);
+    }
+}
+
+/// Whether some rule that applies looks at text.
+pub(crate) fn reads_text(rules: Rules<'_>) -> bool {
+    rules.iter().any(|r| r.check.reads_text())
 }
 
 /// Whether nothing was found that has a category.

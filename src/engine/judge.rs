@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::arguments::{self, Arguments};
 use super::condition::View;
-use super::evaluate::{self, Outcome, Standing};
+use super::evaluate::{self, Outcome, Rules, Standing};
 use super::event::Event;
 use super::exchange::{Bits, Categories, Exchange, RuleHit};
 use super::facts::Facts;
@@ -183,7 +183,8 @@ pub fn judge(exchange: &mut Exchange, session: &Session, event: &Event<'_>, fact
     evaluate::judge_wordless(&view, &scratch.applies, &mut exchange.checked, &mut outcome);
     let texts = sources(event, &arguments).next().is_some();
     if texts {
-        evaluate::check_text_rules(&program, event.stage, &scratch.applies, &mut exchange.checked);
+        let rules = Rules { program: &program, stage: event.stage, applies: &scratch.applies };
+        evaluate::check_text_rules(rules, &mut exchange.checked);
         exchange.data = exchange.data.union(judge_texts(&program, event, &arguments, scratch, &topics, &mut outcome));
         collect_redactions(&program, event, &arguments, scratch, &mut judgement.redactions);
     }
@@ -319,6 +320,7 @@ fn judge_texts(
     outcome: &mut Outcome,
 ) -> Categories {
     let mut seen = Categories::default();
+    let rules = Rules { program, stage: event.stage, applies: &scratch.applies };
     let Some(scan) = program.scan(event.stage) else { return seen };
     let (mut found, mut topics) = (scratch.found.as_mut_slice(), topics);
     for (at, (source, text)) in sources(event, arguments).enumerate() {
@@ -330,16 +332,7 @@ fn judge_texts(
             if !source.history {
                 data = data.union(scan.categories.get(found.hit.pattern as usize).copied().unwrap_or_default());
             }
-            found.act = evaluate::judge_hit(
-                program,
-                event.stage,
-                scan,
-                &scratch.applies,
-                &found.hit,
-                source.history,
-                source.standing,
-                outcome,
-            );
+            found.act = evaluate::judge_hit(rules, scan, &found.hit, source.history, source.standing, outcome);
         }
         let spoken = topics.iter().take_while(|(source, _)| *source == at as u32).count();
         let (here, rest) = topics.split_at_checked(spoken).unwrap_or_default();
@@ -348,7 +341,7 @@ fn judge_texts(
             let names: Bits = here.iter().map(|(_, t)| *t).collect();
             let fixed = Standing { editable: false, ..source.standing };
             let nothing = evaluate::is_public(data) && !text.is_empty();
-            evaluate::judge_whole_text(program, event.stage, &scratch.applies, &names, nothing, fixed, outcome);
+            evaluate::judge_whole_text(rules, &names, nothing, fixed, outcome);
         }
         seen = seen.union(data);
     }
@@ -389,7 +382,7 @@ fn collect_redactions(
     // JSON inside strings is read twice: as it stands and opened.
     let first = out.partition_point(|r| r.place != Place::Arguments);
     if out.len() > first + 1 {
-        out.sort_by(|a, b| (a.place, a.start, a.end).cmp(&(b.place, b.start, b.end)));
+        out.sort_by_key(|r| (r.place, r.start, r.end));
         out.dedup_by(|next, kept| {
             let joined = next.place == kept.place && next.start < kept.end;
             if joined {
@@ -419,36 +412,32 @@ fn judge_hosts(
     checked: &mut Bits,
     outcome: &mut Outcome,
 ) {
-    let rules = program.stage(event.stage);
+    let stage = program.stage(event.stage);
+    let rules = Rules { program, stage: event.stage, applies: &scratch.applies };
     let standing = Standing::of(event);
     let mut hosts: Vec<HostRef> = Vec::new();
     if event.stage == Stage::Egress {
         if let Some(to) = event.host {
             hosts.push(destination(to, program));
         }
-        evaluate::judge_hosts(program, event.stage, &scratch.applies, &hosts, false, standing, outcome);
+        evaluate::judge_hosts(rules, &hosts, false, standing, outcome);
         hosts.clear();
-    } else if rules.hosts {
+    } else if stage.hosts {
         for (source, text) in sources(event, arguments) {
             if !source.history {
                 host::find(text, &program.suffixes, &mut hosts);
             }
         }
-        evaluate::judge_hosts(program, event.stage, &scratch.applies, &hosts, false, standing, outcome);
+        evaluate::judge_hosts(rules, &hosts, false, standing, outcome);
         hosts.clear();
     }
-    if rules.links {
+    if stage.links {
         for text in event.texts.iter().filter(|t| !t.history) {
             host::find(text.text, &program.suffixes, &mut hosts);
         }
-        evaluate::judge_hosts(program, event.stage, &scratch.applies, &hosts, true, standing, outcome);
+        evaluate::judge_hosts(rules, &hosts, true, standing, outcome);
     }
-    for (at, rule) in rules.rules.iter().enumerate() {
-        let looked = matches!(rule.check, crate::program::ir::Check::Host { .. });
-        if looked && scratch.applies.contains(at as u32) {
-            checked.insert(rule.predicate);
-        }
-    }
+    evaluate::check_host_rules(rules, checked);
 }
 
 /// A connection's destination in the form that host rules know.

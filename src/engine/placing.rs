@@ -71,8 +71,13 @@ pub fn place(lane: Lane, part: MessagePart, outer: Outer) -> Option<Placed> {
         (Lane::Inbound, P::Answer | P::Reasoning | P::Refusal) => at(Stage::Response, true),
         (Lane::Model, P::RequestText | P::System | P::NewUser) => at(Stage::Request, !outer.inbound),
         (Lane::Model, P::Answer | P::Reasoning | P::Refusal) => at(Stage::Response, !outer.inbound),
-        // A caller that hands in tools and their results speaks as a model's client would.
-        (Lane::Model | Lane::Inbound, P::NewToolResult | P::ToolDefinition | P::ToolAnswer) => at(Stage::Result, true),
+        // A caller that hands in tools and their results speaks as a model's client would; what comes back from
+        // a tool or another agent is a result.
+        (Lane::Model | Lane::Inbound, P::NewToolResult | P::ToolDefinition | P::ToolAnswer)
+        | (
+            Lane::Tools,
+            P::ToolAnswer | P::NewToolResult | P::ToolDefinition | P::Answer | P::Reasoning | P::Refusal | P::ExecutedCall,
+        ) => at(Stage::Result, true),
         (Lane::Model | Lane::Inbound, P::OldToolResult) => {
             Some(Placed { stage: Stage::Result, counted: false, history: true, executed: false })
         }
@@ -80,12 +85,8 @@ pub fn place(lane: Lane, part: MessagePart, outer: Outer) -> Option<Placed> {
         (Lane::Model | Lane::Inbound, P::ExecutedCall) => {
             Some(Placed { stage: Stage::Call, counted: !outer.tools, history: false, executed: true })
         }
-        // A message to a tool or another agent is a call; what comes back is a result.
+        // A message to a tool or another agent is a call.
         (Lane::Tools, P::Call | P::RequestText | P::System | P::NewUser) => at(Stage::Call, true),
-        (
-            Lane::Tools,
-            P::ToolAnswer | P::NewToolResult | P::ToolDefinition | P::Answer | P::Reasoning | P::Refusal | P::ExecutedCall,
-        ) => at(Stage::Result, true),
         (Lane::Egress, _) => at(Stage::Egress, true),
         (_, P::OldUser | P::AssistantTurn | P::OldToolResult | P::Outside) => None,
     }

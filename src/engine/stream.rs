@@ -9,7 +9,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::condition::View;
-use super::evaluate::{self, Outcome, Standing};
+use super::evaluate::{self, Outcome, Rules, Standing};
 use super::event::Event;
 use super::exchange::{Bits, Categories, Exchange, RuleHit};
 use super::facts::Facts;
@@ -20,7 +20,6 @@ use crate::base::limits::TOOL_CALL_MAX;
 use crate::base::names::{Stage, UnjudgedReason};
 use crate::base::verdict::Act;
 use crate::program::Program;
-use crate::program::ir::Check;
 use crate::scan::StreamScanner;
 use crate::scan::host::{self, HostRef};
 use crate::scan::span::Hit;
@@ -122,8 +121,11 @@ impl Gate {
 
     /// Whether no rule that applies looks at text here: pieces need not be held.
     pub fn is_idle(&self) -> bool {
-        let rules = self.program.stage(self.stage).rules.iter().enumerate();
-        !rules.into_iter().any(|(at, r)| self.applies.contains(at as u32) && r.check.reads_text())
+        !evaluate::reads_text(self.rules())
+    }
+
+    fn rules(&self) -> Rules<'_> {
+        Rules { program: &self.program, stage: self.stage, applies: &self.applies }
     }
 }
 
@@ -170,7 +172,7 @@ impl StreamJudge {
         self.pushed += text.len() as u64;
         if !self.checked && !text.is_empty() {
             self.checked = true;
-            evaluate::check_text_rules(&self.gate.program, self.gate.stage, &self.gate.applies, &mut exchange.checked);
+            evaluate::check_text_rules(self.gate.rules(), &mut exchange.checked);
         }
         if let Some(kept) = &mut self.links
             && kept.len() <= LINK_TEXT_MAX
@@ -240,10 +242,10 @@ impl StreamJudge {
         let act = if hit.continues {
             // A further piece of a hit that was judged when it began.
             let mut silent = Outcome::default();
-            evaluate::judge_hit(program, self.gate.stage, scan, &self.gate.applies, hit, false, standing, &mut silent)
+            evaluate::judge_hit(self.gate.rules(), scan, hit, false, standing, &mut silent)
         } else {
             self.data = self.data.union(scan.categories.get(hit.pattern as usize).copied().unwrap_or_default());
-            evaluate::judge_hit(program, self.gate.stage, scan, &self.gate.applies, hit, false, standing, outcome)
+            evaluate::judge_hit(self.gate.rules(), scan, hit, false, standing, outcome)
         };
         if act < Act::Redact {
             return false;
@@ -320,7 +322,7 @@ impl StreamJudge {
         if let (Some(scanner), Some(scan)) = (&self.scanner, scan) {
             let topics: Bits = scanner.topics().iter().filter_map(|(t, _)| scan.topics.get(*t as usize)).copied().collect();
             let nothing = evaluate::is_public(self.data) && self.pushed > 0;
-            evaluate::judge_whole_text(program, self.gate.stage, &self.gate.applies, &topics, nothing, standing, outcome);
+            evaluate::judge_whole_text(self.gate.rules(), &topics, nothing, standing, outcome);
         }
         if let Some(text) = self.links.take() {
             if text.len() > LINK_TEXT_MAX {
@@ -329,13 +331,9 @@ impl StreamJudge {
             let mut hosts: Vec<HostRef> = Vec::new();
             host::find(&text, &program.suffixes, &mut hosts);
             for links in [false, true] {
-                evaluate::judge_hosts(program, self.gate.stage, &self.gate.applies, &hosts, links, standing, outcome);
+                evaluate::judge_hosts(self.gate.rules(), &hosts, links, standing, outcome);
             }
-            for (at, rule) in program.stage(self.gate.stage).rules.iter().enumerate() {
-                if matches!(rule.check, Check::Host { .. }) && self.gate.applies.contains(at as u32) {
-                    exchange.checked.insert(rule.predicate);
-                }
-            }
+            evaluate::check_host_rules(self.gate.rules(), &mut exchange.checked);
         }
     }
 

@@ -8,22 +8,52 @@ use super::ir::Program;
 use super::lower::{Origin, lower};
 use crate::base::diagnostic::{Diagnostics, Span};
 use crate::base::limits::DOCUMENT_MAX;
+use crate::pact::sealed::VerifiedPact;
+use crate::pact::trust::TrustFile;
 use crate::pact::{CheckedPact, Packs};
 
 /// Compiles checked pacts into one program. In this build one pact makes a program.
 ///
 /// # Errors
 /// What cannot be compiled, with its place in the document.
-pub fn compile(pacts: &[CheckedPact], packs: &Packs) -> Result<Program, Diagnostics> {
-    match pacts {
-        [one] => compile_one(one, false, packs),
-        _ => {
-            let mut mistakes = Diagnostics::default();
-            let message = format!("{} pacts; this build compiles one at a time", pacts.len());
-            mistakes.error("portfolio", "", Span::default(), message);
-            Err(mistakes)
+pub fn compile(checked: &[CheckedPact], packs: &Packs) -> Result<Program, Diagnostics> {
+    if let [one] = checked {
+        return compile_one(one, false, packs);
+    }
+    let mut mistakes = Diagnostics::default();
+    let message = format!("{} pacts; this build compiles one at a time", checked.len());
+    mistakes.error("portfolio", "", Span::default(), message);
+    Err(mistakes)
+}
+
+/// Compiles a pact that may be enforced. In trusted mode only packs that came with the binary, or that the
+/// trust file names by digest, may take part.
+///
+/// # Errors
+/// What cannot be compiled, or the pack that is not trusted.
+pub fn compile_verified(pact: &VerifiedPact, packs: &Packs, trust: Option<&TrustFile>) -> Result<Program, Diagnostics> {
+    let program = compile_one(pact.checked(), !pact.is_unsigned(), packs)?;
+    check_packs(&program, packs, trust)?;
+    Ok(program)
+}
+
+/// Refuses packs that are not trusted.
+pub(super) fn check_packs(program: &Program, packs: &Packs, trust: Option<&TrustFile>) -> Result<(), Diagnostics> {
+    let mut mistakes = Diagnostics::default();
+    let Some(trust) = trust else { return Ok(()) };
+    for used in program.packs() {
+        if !trusted(&used.name, packs, trust) {
+            let message = format!("pack `{}` {} neither came with this build nor is in the trust file", used.name, used.version);
+            mistakes.error("pack_untrusted", format!("packs.{}", used.name), Span::default(), message);
         }
     }
+    if mistakes.has_errors() { Err(mistakes) } else { Ok(()) }
+}
+
+/// Whether a pack in use is a shipped one or named by the trust file.
+fn trusted(name: &str, packs: &Packs, trust: &TrustFile) -> bool {
+    let Some(here) = packs.get(name) else { return false };
+    Packs::shipped().get(name).is_some_and(|shipped| shipped.digest == here.digest) || trust.allows_pack(here)
 }
 
 /// Compiles one checked pact. `signed` says that its signatures were verified against a trust file.

@@ -16,10 +16,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::compile::check_packs;
 use super::ir::{PackUse, Program};
 use super::lower::{Origin, lower};
 use crate::base::diagnostic::Diagnostics;
 use crate::base::limits::IMAGE_MAX;
+use crate::pact::sealed::{Demands, SealedPact, activate};
 use crate::pact::{CheckedPact, Packs};
 use crate::seal::key::{Digest, Signature, SigningKey, VerifyingKey, digest};
 
@@ -81,6 +83,10 @@ pub enum ImageError {
     },
     /// Before its first day or after its last.
     Term,
+    /// Not signed by anyone whose images are taken here.
+    Signer,
+    /// The pact in it may not be put in force here; says why.
+    Inactive(String),
 }
 
 impl ImageError {
@@ -97,6 +103,8 @@ impl ImageError {
             Self::Program => "program",
             Self::Audience { .. } => "audience",
             Self::Term => "term",
+            Self::Signer => "signer",
+            Self::Inactive(_) => "inactive",
         }
     }
 }
@@ -117,6 +125,8 @@ impl fmt::Display for ImageError {
             Self::Program => f.write_str("the pact in the image compiles to another program than the image says"),
             Self::Audience { agent } => write!(f, "the pact binds the agent `{agent}`"),
             Self::Term => f.write_str("the pact is not in force at this time"),
+            Self::Signer => f.write_str("the image is signed by nobody whose images are taken here"),
+            Self::Inactive(why) => write!(f, "the pact in the image may not be put in force: {why}"),
         }
     }
 }
@@ -128,7 +138,8 @@ impl std::error::Error for ImageError {}
 /// # Errors
 /// When it would be larger than any image may be.
 pub fn write(program: &Program, sealed: &[&str], key: Option<&SigningKey>) -> Result<Vec<u8>, ImageError> {
-    let packs: String = program.packs().iter().map(|p| format!("{}\t{}\t{}\n", p.name, p.version, p.digest)).collect();
+    let packs: Vec<String> = program.packs().iter().map(|p| format!("{}\t{}\t{}\n", p.name, p.version, p.digest)).collect();
+    let packs = packs.concat();
     let mut sections: Vec<(u32, &[u8])> = vec![(COMPILED_BY, COMPILER.as_bytes())];
     sections.extend(sealed.iter().map(|text| (PACT, text.as_bytes())));
     sections.push((PACKS, packs.as_bytes()));
@@ -314,6 +325,25 @@ impl Image {
         if self.compiler == COMPILER && *program.digest() != self.program {
             return Err(ImageError::Program);
         }
+        Ok(program)
+    }
+
+    /// Opens an image as a deployment does: the pact in it must be activated under these demands, the signer
+    /// of the image must be one of `signers` unless none is named, and every pack must be trusted.
+    ///
+    /// # Errors
+    /// What speaks against it.
+    pub fn open(&self, packs: &Packs, demands: &Demands<'_>, signers: &[VerifyingKey]) -> Result<Program, ImageError> {
+        if !signers.is_empty() && !self.signer.as_ref().is_some_and(|s| signers.contains(s)) {
+            return Err(ImageError::Signer);
+        }
+        let source = self.pacts.first().map(AsRef::as_ref).unwrap_or_default();
+        let (checked, mistakes) = crate::pact::read(source, packs);
+        let checked = checked.ok_or(ImageError::Pact(mistakes))?;
+        let sealed = SealedPact::new(checked).map_err(|e| ImageError::Inactive(e.to_string()))?;
+        let verified = activate(sealed, demands).map_err(|e| ImageError::Inactive(e.to_string()))?;
+        let program = self.program(verified.checked(), !verified.is_unsigned(), packs)?;
+        check_packs(&program, packs, demands.trust).map_err(ImageError::Pact)?;
         Ok(program)
     }
 

@@ -278,6 +278,14 @@ impl Program {
         self.predicates.get(index as usize)
     }
 
+    /// Predicates that keep it from being enforced: critical or major, with a check that this build cannot
+    /// run, and not among those the deployment accepts as unenforced.
+    pub fn unenforceable<'a>(&'a self, accepted: &'a [String]) -> impl Iterator<Item = &'a PredicateInfo> {
+        self.predicates
+            .iter()
+            .filter(|p| p.unenforced.is_some() && p.severity > Severity::Minor && !accepted.iter().any(|a| **a == *p.id))
+    }
+
     /// The facts it declares or reads, in order of name.
     pub fn facts(&self) -> &[FactInfo] {
         &self.facts

@@ -4,25 +4,24 @@
 //! more than its own rules need; stages that look for the same share one. Deterministic: the same pact
 //! and packs give the same tables and the same digest.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::fmt::Write as _;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use sha2::{Digest as _, Sha256};
 
 use super::bits::{Bits, Categories};
 use super::condition::{self, Condition};
-use super::coverage::{CheckCoverage, Cost, Coverage, FactCoverage, How, PredicateCoverage, StageCoverage};
-use super::ir::{Check, FactInfo, Guarded, Identity, PackUse, PredicateInfo, Program, Rule, Scan, StageRules, Tool, lane_bit};
+use super::coverage::{CheckCoverage, Cost, Coverage, How, PredicateCoverage};
+use super::ir::{Check, Guarded, Identity, PackUse, Program, Scan, lane_bit};
+use super::report::{self, expressions, facts_of};
 use super::scratch::Pool;
+use super::tables::{Draft, Lowered, Needs, Sought, catalogue, describe, digest, finish_stage};
 use crate::base::diagnostic::{Diagnostics, Span};
 use crate::base::limits::PREDICATES_MAX;
 use crate::base::names::{DataCategory, Stage};
-use crate::base::verdict::Act;
-use crate::pact::condition::{Expr, ExprKind, Field, Literal, Type};
-use crate::pact::model::{self, DetectorKind, FactType, MatchCheck, Pact, Predicate, SetCheck, SetKind, StageCheck};
-use crate::pact::pack::{Packs, under};
+use crate::pact::condition::{Expr, ExprKind, Field, Literal};
+use crate::pact::model::{self, DetectorKind, MatchCheck, Pact, Predicate, SetCheck, SetKind, StageCheck};
+use crate::pact::pack::Packs;
 use crate::scan::Scanner;
 use crate::scan::host::{HostRule, Suffixes};
 use crate::scan::pattern::{Kind, Pattern, Topic};
@@ -48,38 +47,13 @@ pub(crate) fn lower(pact: &Pact, packs: &Packs, origin: &Origin) -> Result<Progr
         packs,
         out: Diagnostics::default(),
         patterns: candidates(pact, packs),
-        topics: topics(pact, packs),
+        topics: topics(packs),
         arg_paths: Vec::new(),
         needs: (0..Stage::ALL.len()).map(|_| Needs::default()).collect(),
         stages: (0..Stage::ALL.len()).map(|_| Vec::new()).collect(),
     };
     let program = lowering.program(origin);
     if lowering.out.has_errors() { Err(lowering.out) } else { program.ok_or(lowering.out) }
-}
-
-/// What a stage's scanner must find: places in the candidates.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct Needs {
-    patterns: BTreeSet<usize>,
-    topics: BTreeSet<usize>,
-}
-
-/// A match whose places are still those of the candidates.
-struct Sought {
-    patterns: Vec<usize>,
-    topics: Vec<usize>,
-    min_score_bp: u16,
-}
-
-enum Lowered {
-    Match(Sought),
-    Ready(Check),
-}
-
-struct Draft {
-    predicate: u32,
-    act: Act,
-    check: Lowered,
 }
 
 struct Lowering<'a> {
@@ -116,7 +90,7 @@ fn candidates(pact: &Pact, packs: &Packs) -> Vec<Pattern> {
     packs.entries().map(|(_, entry)| entry.pattern.clone()).chain(own).collect()
 }
 
-fn topics(_pact: &Pact, packs: &Packs) -> Vec<Topic> {
+fn topics(packs: &Packs) -> Vec<Topic> {
     packs.topics().map(|(_, entry)| entry.topic.clone()).collect()
 }
 
@@ -132,7 +106,7 @@ impl Lowering<'_> {
         for (at, predicate) in pact.predicates.iter().enumerate() {
             let gate = self.gate(predicate);
             let coverage = self.predicate(at as u32, predicate, &gate);
-            infos.push(info(predicate, &coverage));
+            infos.push(report::info(predicate, &coverage));
             guarded.push(gate);
             covered.push(coverage);
         }
@@ -156,7 +130,7 @@ impl Lowering<'_> {
         let (tools, tool_names) = catalogue(pact);
         let zone = TimeZone::get(&pact.evidence.timezone).unwrap_or(TimeZone::UTC);
         let used = self.packs_used();
-        let facts = self.facts();
+        let facts = report::facts(pact);
         let identity = Identity {
             pact: pact.id.as_str().into(),
             version: pact.version.to_string().into(),
@@ -190,7 +164,7 @@ impl Lowering<'_> {
             identity,
         };
         program.digest = digest(&program, pact);
-        program.coverage = self.coverage(&program, covered);
+        program.coverage = report::coverage(pact, &program, covered);
         Some(program)
     }
 
@@ -282,10 +256,7 @@ impl Lowering<'_> {
                     }
                     Lowered::Match(sought)
                 }
-                model::Check::Set(set) => {
-                    let Some(set) = self.set(set, predicate, *stage, &mut told) else { continue };
-                    Lowered::Ready(set)
-                }
+                model::Check::Set(set) => Lowered::Ready(self.set(set, predicate, *stage, &mut told)),
                 model::Check::Args(schema) => {
                     told.cost = Cost::Arguments;
                     Lowered::Ready(Check::Args(Box::new(schema.clone())))
@@ -317,10 +288,10 @@ impl Lowering<'_> {
         }
     }
 
-    fn set(&mut self, set: &SetCheck, predicate: &Predicate, stage: Stage, told: &mut CheckCoverage) -> Option<Check> {
+    fn set(&mut self, set: &SetCheck, predicate: &Predicate, stage: Stage, told: &mut CheckCoverage) -> Check {
         let words = |list: &[String]| -> HashSet<Arc<str>> { list.iter().map(|w| Arc::from(w.as_str())).collect() };
         let allow = set.allow.as_deref();
-        Some(match set.kind {
+        match set.kind {
             SetKind::Task => {
                 // Places of candidates; turned into those of the program when they are known.
                 let denied = |t: &Topic| set.deny.iter().any(|d| topic_is(t, d));
@@ -378,7 +349,7 @@ impl Lowering<'_> {
                 told.cost = if stage == Stage::Call { Cost::Arguments } else { Cost::WholeText };
                 Check::Host { allow: allow.map(&mut rules), deny: rules(&set.deny), links: set.kind == SetKind::LinkHost }
             }
-        })
+        }
     }
 
     /// Topics that must be known of the task text: those denied as tasks, and those that conditions name.
@@ -398,8 +369,7 @@ impl Lowering<'_> {
                     ExprKind::Field(Field::Topics) => topics = true,
                     ExprKind::Literal(Literal::Text(text)) => words.push(text.as_str()),
                     ExprKind::Literal(Literal::Texts(list)) => words.extend(list.iter().map(String::as_str)),
-                    ExprKind::Quantified(_, list, _) => all |= is_topics(list),
-                    ExprKind::Size(list) => all |= is_topics(list),
+                    ExprKind::Quantified(_, list, _) | ExprKind::Size(list) => all |= is_topics(list),
                     ExprKind::In(value, list) => all |= is_topics(list) && !matches!(value.kind, ExprKind::Literal(_)),
                     _ => {}
                 });
@@ -464,86 +434,6 @@ impl Lowering<'_> {
             })
             .collect()
     }
-
-    fn facts(&self) -> Vec<FactInfo> {
-        let mut facts: BTreeMap<&str, FactInfo> = BTreeMap::new();
-        for (name, ty) in &self.pact.facts {
-            let kind = match ty {
-                FactType::Text => "string",
-                FactType::Bool => "bool",
-                FactType::Number { .. } => "number",
-            };
-            facts.insert(name, FactInfo { name: name.as_str().into(), kind, predicates: Vec::new() });
-        }
-        for (at, predicate) in self.pact.predicates.iter().enumerate() {
-            for name in facts_of(predicate) {
-                let kind = match Field::fixed(name) {
-                    Some((_, Type::Bool)) => "bool",
-                    Some((_, Type::Number)) => "number",
-                    _ => "string",
-                };
-                let fact = facts.entry(name);
-                let fact = fact.or_insert_with(|| FactInfo { name: name.into(), kind, predicates: Vec::new() });
-                fact.predicates.push(at as u32);
-            }
-        }
-        facts.into_values().collect()
-    }
-
-    fn coverage(&self, program: &Program, mut predicates: Vec<PredicateCoverage>) -> Coverage {
-        let mut stages = Vec::new();
-        for &stage in Stage::ALL {
-            let Some(scan) = program.scan(stage) else { continue };
-            let count = scan.scanner.patterns().len() as u32;
-            let worst = (0..count).max_by_key(|p| scan.scanner.hold_back(*p)).and_then(|p| scan.scanner.pattern(p));
-            stages.push(StageCoverage {
-                stage,
-                patterns: scan.scanner.patterns().len(),
-                topics: scan.topics.len(),
-                hold_back: scan.hold_back,
-                worst: worst.map(|p| p.detector.clone()),
-            });
-        }
-        for (at, predicate) in predicates.iter_mut().enumerate() {
-            for check in &mut predicate.checks {
-                check.hold_back = check.stages.iter().map(|(s, _)| hold_back_of(program, at as u32, *s)).max().unwrap_or(0);
-            }
-        }
-        let name = |at: &u32| program.predicate(*at).map(|p| p.id.to_string());
-        let facts = program.facts.iter().filter(|f| !f.predicates.is_empty()).map(|f| FactCoverage {
-            name: f.name.to_string(),
-            kind: f.kind,
-            predicates: f.predicates.iter().filter_map(name).collect(),
-        });
-        let mut notes = Vec::new();
-        let holds = |c: &CheckCoverage| c.how == How::Inline && c.stages.iter().any(|(_, act)| *act == Act::Hold);
-        if predicates.iter().any(|p| p.checks.iter().any(holds)) {
-            notes.push("`hold` acts as block with the reason `approval_unavailable`: this build has no approvals".to_owned());
-        }
-        if self.pact.predicates.iter().any(|p| p.approve.is_some()) {
-            notes.push("`approve` is signed and not yet acted on".to_owned());
-        }
-        Coverage {
-            pact: program.identity.pact.to_string(),
-            version: program.identity.version.to_string(),
-            predicates,
-            hold_back_max: stages.iter().map(|s| s.hold_back).max().unwrap_or(0),
-            stages,
-            facts: facts.collect(),
-            not_enforced: self.pact.terms.keys().map(|k| format!("terms.{k}")).collect(),
-            notes,
-        }
-    }
-}
-
-fn hold_back_of(program: &Program, predicate: u32, stage: Stage) -> usize {
-    let Some(scan) = program.scan(stage) else { return 0 };
-    let rules = program.stage(stage).rules.iter().filter(|r| r.predicate == predicate);
-    let worst = |bits: &Bits| bits.iter().map(|p| scan.scanner.hold_back(p)).max().unwrap_or(0);
-    rules
-        .map(|r| if let Check::Match { patterns, .. } | Check::Data { patterns, .. } = &r.check { worst(patterns) } else { 0 })
-        .max()
-        .unwrap_or(0)
 }
 
 fn is_topics(expr: &Expr) -> bool {
@@ -552,152 +442,4 @@ fn is_topics(expr: &Expr) -> bool {
 
 fn topic_is(topic: &Topic, name: &str) -> bool {
     topic.label == name || topic.label.strip_prefix("topic.") == Some(name)
-}
-
-fn expressions(predicate: &Predicate) -> impl Iterator<Item = &Expr> {
-    let required = predicate.checks.iter().filter_map(|c| if let model::Check::Require(e) = &c.check { Some(e) } else { None });
-    predicate.when.iter().chain(predicate.unless.iter()).chain(required)
-}
-
-/// Facts a predicate reads, each once: those of its conditions, and `task.type` for a set of tasks.
-fn facts_of(predicate: &Predicate) -> Vec<&str> {
-    let mut out: Vec<&str> = Vec::new();
-    for expr in expressions(predicate) {
-        for name in expr.facts() {
-            if !out.contains(&name) {
-                out.push(name);
-            }
-        }
-    }
-    let tasks = |c: &StageCheck| matches!(&c.check, model::Check::Set(s) if s.kind == SetKind::Task);
-    if predicate.checks.iter().any(tasks) && !out.contains(&"task.type") {
-        out.push("task.type");
-    }
-    out
-}
-
-fn info(predicate: &Predicate, coverage: &PredicateCoverage) -> PredicateInfo {
-    let inline = |c: &&CheckCoverage| c.how == How::Inline;
-    let mut stages: Vec<Stage> = coverage.checks.iter().filter(inline).flat_map(|c| c.stages.iter().map(|(s, _)| *s)).collect();
-    stages.sort_unstable();
-    stages.dedup();
-    let missing = coverage.checks.iter().find(|c| matches!(c.how, How::Window | How::Absent));
-    PredicateInfo {
-        id: coverage.id.as_str().into(),
-        severity: predicate.severity,
-        dimension: coverage.dimension.as_str().into(),
-        stages,
-        unenforced: missing.and_then(|c| c.reason.as_deref()).map(Arc::from),
-        judged: coverage.checks.iter().any(|c| c.how == How::Judged),
-    }
-}
-
-fn catalogue(pact: &Pact) -> (Vec<Tool>, HashMap<Box<str>, u32>) {
-    let mut names = HashMap::new();
-    let mut tools = Vec::new();
-    for tool in &pact.tools {
-        let at = tools.len() as u32;
-        for name in tool.aliases.iter().chain([&tool.name]) {
-            names.entry(name.as_str().into()).or_insert(at);
-        }
-        tools.push(Tool {
-            key: tool.name.as_str().into(),
-            action: tool.action.as_deref().map(Arc::from),
-            target: tool.target.as_deref().map(Arc::from),
-            effect: tool.effect,
-            reversible: tool.reversible,
-            trusted: tool.results == model::Results::Trusted,
-            data: tool.data.iter().copied().collect(),
-            server: tool.server.as_deref().map(Arc::from),
-        });
-    }
-    // A key wins over an alias of another tool.
-    for (at, tool) in tools.iter().enumerate() {
-        names.insert(Box::from(&*tool.key), at as u32);
-    }
-    (tools, names)
-}
-
-/// Turns places of candidates into places of the stage's scanner and of the program.
-fn finish_stage(drafts: Vec<Draft>, needs: &Needs, scanner: Option<u32>, global: &[usize]) -> StageRules {
-    let order: Vec<usize> = needs.patterns.iter().copied().collect();
-    let place = |list: &[usize], at: usize| list.binary_search(&at).ok().map(|p| p as u32);
-    let mut stage = StageRules { scanner, ..StageRules::default() };
-    for draft in drafts {
-        let check = match draft.check {
-            Lowered::Match(sought) => Check::Match {
-                patterns: sought.patterns.iter().filter_map(|p| place(&order, *p)).collect(),
-                min_score_bp: sought.min_score_bp,
-                topics: sought.topics.iter().filter_map(|t| place(global, *t)).collect(),
-            },
-            Lowered::Ready(Check::Task { allow, deny, deny_topics }) => {
-                Check::Task { allow, deny, deny_topics: deny_topics.iter().filter_map(|t| place(global, t as usize)).collect() }
-            }
-            Lowered::Ready(Check::Data { allow, deny, patterns }) => {
-                Check::Data { allow, deny, patterns: patterns.iter().filter_map(|p| place(&order, p as usize)).collect() }
-            }
-            Lowered::Ready(check) => check,
-        };
-        if let Check::Host { links, .. } = &check {
-            stage.links |= links;
-            stage.hosts |= !links;
-        }
-        stage.rules.push(Rule { predicate: draft.predicate, act: draft.act, check });
-    }
-    stage.rules.sort_by_key(|r| r.predicate);
-    stage
-}
-
-fn describe(patterns: &[Pattern], needs: &Needs, scanner: Arc<Scanner>, global: &[usize]) -> Scan {
-    let used: Vec<&Pattern> = needs.patterns.iter().filter_map(|at| patterns.get(*at)).collect();
-    let labels = used.iter().map(|p| {
-        let hidden = under(&p.label, "channel");
-        (Arc::from(p.label.as_str()), if hidden { Arc::from("") } else { Arc::from(format!("[{}]", p.label)) })
-    });
-    let history = used.iter().enumerate().filter(|(_, p)| under(&p.label, "injection")).map(|(at, _)| at as u32);
-    Scan {
-        labels: labels.collect(),
-        history: history.collect(),
-        categories: used
-            .iter()
-            .map(|p| if p.category == DataCategory::Public { Categories::default() } else { Categories::of(p.category) })
-            .collect(),
-        topics: needs.topics.iter().filter_map(|t| global.binary_search(t).ok()).map(|t| t as u32).collect(),
-        hold_back: scanner.hold_back_max(),
-        scanner,
-    }
-}
-
-/// SHA-256 over the tables as the compiler prints them. Covers all that decides a judgement.
-fn digest(program: &Program, pact: &Pact) -> [u8; 32] {
-    struct Hashed(Sha256);
-    impl std::fmt::Write for Hashed {
-        fn write_str(&mut self, text: &str) -> std::fmt::Result {
-            self.0.update(text.as_bytes());
-            Ok(())
-        }
-    }
-    let mut hash = Hashed(Sha256::new());
-    let mut put = |name: &str, value: &dyn std::fmt::Debug| {
-        // Hashing cannot fail.
-        writeln!(hash, "{name} {value:?}").unwrap_or_default();
-    };
-    put("identity", &(&program.identity.pact, &program.identity.version, &program.identity.agent, program.identity.digest));
-    put("dates", &(program.identity.effective_us, program.identity.expires_us));
-    // Sets without an order of their own are covered by the pact's predicates, which are printed whole.
-    put("predicates", &pact.predicates);
-    put("tools", &program.tools);
-    put("names", &program.tool_names.iter().collect::<BTreeMap<_, _>>());
-    put("topics", &program.topics);
-    put("packs", &program.packs);
-    put("paths", &program.arg_paths);
-    put("time", &(&pact.evidence.timezone, program.business_hours));
-    for scan in &program.scans {
-        put("patterns", &scan.scanner.patterns());
-        put("labels", &scan.labels);
-    }
-    for stage in &program.stages {
-        put("stage", &(stage.scanner, stage.task_topics, stage.hosts, stage.links));
-    }
-    hash.0.finalize().into()
 }

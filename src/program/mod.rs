@@ -11,7 +11,9 @@ pub mod image;
 pub mod ir;
 pub mod live;
 pub mod lower;
+mod report;
 pub mod scratch;
+mod tables;
 
 pub use compile::{CompileError, compile};
 pub use ir::Program;

@@ -3,6 +3,7 @@
 mod condition;
 mod judge;
 mod model;
+mod shipped;
 mod stream;
 
 use std::sync::Arc;

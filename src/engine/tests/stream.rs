@@ -24,11 +24,11 @@ const BLOCKING_LONG: &str = "  - {id: numbers, dimension: safety, severity: majo
 
 /// What a client holds after a stream, and what was found.
 #[derive(Debug, PartialEq)]
-struct Delivered {
-    text: String,
-    act: Act,
-    hits: Vec<RuleHit>,
-    blocked: bool,
+pub(super) struct Delivered {
+    pub(super) text: String,
+    pub(super) act: Act,
+    pub(super) hits: Vec<RuleHit>,
+    pub(super) blocked: bool,
 }
 
 struct Client<'t> {
@@ -61,7 +61,7 @@ impl Client<'_> {
     }
 }
 
-fn stream(program: &Arc<Program>, text: &str, cuts: &[usize], through: bool) -> Delivered {
+pub(super) fn stream(program: &Arc<Program>, text: &str, cuts: &[usize], through: bool) -> Delivered {
     let mut bench = Bench::new(program);
     let event = Event::new(Stage::Response, Lane::Inbound, 0);
     let (gate, opened) = Gate::open(&mut bench.exchange, &bench.session, &event, &bench.facts, &mut bench.scratch, through);
@@ -80,7 +80,7 @@ fn stream(program: &Arc<Program>, text: &str, cuts: &[usize], through: bool) -> 
     Delivered { text: client.out, act: bench.exchange.act(), hits: bench.exchange.hits().to_vec(), blocked: client.blocked }
 }
 
-fn whole(program: &Arc<Program>, text: &str) -> (Delivered, Vec<RuleHit>) {
+pub(super) fn whole(program: &Arc<Program>, text: &str) -> (Delivered, Vec<RuleHit>) {
     let mut bench = Bench::new(program);
     let judgement = bench.text(Stage::Response, text);
     let out = redacted(text, &judgement.redactions, Place::Text(0)).into_owned();
@@ -119,7 +119,7 @@ fn with_cuts() -> impl Strategy<Value = (String, Vec<usize>)> {
     })
 }
 
-fn every_char(text: &str) -> Vec<usize> {
+pub(super) fn every_char(text: &str) -> Vec<usize> {
     text.char_indices().map(|(at, _)| at).collect()
 }
 
@@ -190,7 +190,7 @@ fn what_needs_the_whole_text_flags_at_most() {
     assert_eq!(whole(&program, "nothing here").0.act, Act::Block);
     let streamed = stream(&program, "nothing here", &[5, 9], false);
     assert_eq!((streamed.act, streamed.text.as_str(), streamed.hits.len()), (Act::Flag, "nothing here", 1));
-    assert_eq!(stream(&program, "so 1234-5678 here", &[5, 9], false).act, Act::Allow);
+    assert_eq!(stream(&program, "so 1234-5678.", &[5, 9], false).act, Act::Allow);
 }
 
 #[test]
