@@ -140,7 +140,8 @@ fn stated(node: &Node) -> Option<Stated> {
     let owned = |list: Vec<&str>| list.into_iter().map(str::to_owned).collect();
     let labels: Vec<String> = owned(texts("match")?);
     let default = if !labels.is_empty() {
-        Default::Match(MatchCheck { labels, except: owned(texts("except")?), min_score_bp: 0 })
+        let least = node.get("min_score").map_or(Some(0.0), Node::number).filter(|s| (0.0..=1.0).contains(s))?;
+        Default::Match(MatchCheck { labels, except: owned(texts("except")?), min_score_bp: (least * 10_000.0).round() as u16 })
     } else if node.get("catalogue").is_some() {
         Default::Catalogue
     } else {

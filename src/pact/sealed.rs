@@ -10,7 +10,7 @@
 
 use std::fmt;
 
-use crate::seal::{Digest, SealError, Signature, SigningKey, VerifyingKey, canon, did as dids};
+use crate::seal::{Digest, SealError, Signature, SigningKey, did as dids};
 
 use super::checked::CheckedPact;
 use super::signature::PactSignature;

@@ -1,15 +1,20 @@
 //! Whole documents: the templates, and the corpus of bad pacts under `tests/cases/pact`.
+//!
+//! Each file of the corpus begins with `# wants:` and what the reader tells of it, in order of place: code,
+//! line and column, a warning with `?` behind its code. Nothing more and nothing less may be told.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
 
 use super::template::TEMPLATES;
-use super::{Packs, read};
+use super::{Packs, constraint, read};
 use crate::base::diagnostic::Level;
+use crate::base::verdict::Severity;
 
 #[test]
 fn every_template_reads_without_a_word() {
     for (name, text) in TEMPLATES {
-        if Packs::shipped().get("secrets").is_none() && text.contains("secrets:") {
-            continue;
-        }
         let (pact, out) = read(text, Packs::shipped());
         assert!(out.is_empty(), "{}", out.render(name, text));
         assert_eq!(pact.unwrap().lacks(), [] as [&str; 0], "{name}");
@@ -17,8 +22,66 @@ fn every_template_reads_without_a_word() {
 }
 
 #[test]
+fn every_label_of_a_constraint_has_a_detector() {
+    for constraint in constraint::all() {
+        for stated in &constraint.checks {
+            let constraint::Default::Match(matching) = &stated.default else { continue };
+            for label in &matching.labels {
+                assert!(Packs::shipped().select(label).next().is_some(), "{}: {label}", constraint.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_constraint_is_one_predicate_with_a_check_per_stage_and_every_key_overrides() {
+    let acts = |rest: &str| {
+        let text = format!("format: 1\npredicates:\n  - constraint: NO_PII_EXFILTRATION\n{rest}");
+        let (pact, out) = read(&text, Packs::shipped());
+        let pact = pact.unwrap_or_else(|| panic!("{}", out.render("pact", &text)));
+        let [predicate] = &pact.pact().predicates[..] else { panic!("one predicate") };
+        let stages = predicate.checks.iter().flat_map(|c| c.stages.iter()).map(|(s, a)| format!("{s} {a}"));
+        (predicate.id.clone(), predicate.severity, stages.collect::<Vec<_>>().join(", "))
+    };
+    let (id, severity, stages) = acts("");
+    assert_eq!((id.as_str(), severity), ("no-pii-exfiltration", Severity::Critical));
+    assert_eq!(stages, "request block, call block, egress block, response redact");
+    assert_eq!(acts("    act: flag\n").2, "request flag, call flag, egress flag, response flag");
+    assert_eq!(acts("    act: {response: block}\n").2, "request block, call block, egress block, response block");
+    assert_eq!(acts("    at: response\n").2, "response redact");
+    // A check of the pact's own keeps the stages and their acts.
+    assert_eq!(acts("    check: {match: [pii.us_ssn]}\n").2, "request block, call block, response redact, egress block");
+    let (id, severity, _) = acts("    id: pii\n    severity: major\n");
+    assert_eq!((id.as_str(), severity), ("pii", Severity::Major));
+}
+
+#[test]
 fn an_empty_draft_is_told_what_it_lacks() {
     let (pact, out) = read("format: 1\n", Packs::shipped());
     assert!(out.iter().all(|d| d.level == Level::Warning), "{out:?}");
     assert_eq!(pact.unwrap().lacks().len(), 8);
+}
+
+#[test]
+fn bad_pacts_are_told_what_is_wrong_and_where() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/pact");
+    let mut files: Vec<_> = fs::read_dir(&folder).unwrap().map(|e| e.unwrap().path()).collect();
+    files.sort();
+    let mut wrong = String::new();
+    for path in &files {
+        let text = fs::read_to_string(path).unwrap();
+        let wanted = text.lines().next().and_then(|l| l.strip_prefix("# wants:")).expect("a first line `# wants:`").trim();
+        let (pact, out) = read(&text, Packs::shipped());
+        let told: Vec<String> = out
+            .iter()
+            .map(|d| format!("{}{} {}:{}", d.code, if d.level == Level::Warning { "?" } else { "" }, d.span.line, d.span.column))
+            .collect();
+        let told = told.join(", ");
+        assert_eq!(pact.is_none(), out.has_errors(), "{}", path.display());
+        if told != wanted {
+            writeln!(wrong, "{}\n wants {wanted}\n  told {told}\n{}", path.display(), out.render("", &text)).unwrap();
+        }
+    }
+    assert!(files.len() >= 40, "{} files", files.len());
+    assert!(wrong.is_empty(), "{wrong}");
 }

@@ -79,8 +79,8 @@ impl Typer<'_> {
         self.out.error(code, self.field, span, message)
     }
 
-    fn node(&self, kind: ExprKind, ty: Type, at: &Range<usize>) -> Option<Expr> {
-        Some(Expr { kind, ty, span: self.span(at) })
+    fn node(&self, kind: ExprKind, ty: Type, at: &Range<usize>) -> Expr {
+        Expr { kind, ty, span: self.span(at) }
     }
 
     /// An expression that must have a type; a scalar of the arguments may have any.
@@ -96,18 +96,18 @@ impl Typer<'_> {
 
     fn expr(&mut self, raw: &Raw) -> Option<Expr> {
         match &raw.kind {
-            RawKind::Bool(b) => self.node(ExprKind::Literal(Literal::Bool(*b)), Type::Bool, &raw.at),
-            RawKind::Number(n) => self.node(ExprKind::Literal(Literal::Number(*n)), Type::Number, &raw.at),
-            RawKind::Text(t) => self.node(ExprKind::Literal(Literal::Text(t.clone())), Type::Text, &raw.at),
+            RawKind::Bool(b) => Some(self.node(ExprKind::Literal(Literal::Bool(*b)), Type::Bool, &raw.at)),
+            RawKind::Number(n) => Some(self.node(ExprKind::Literal(Literal::Number(*n)), Type::Number, &raw.at)),
+            RawKind::Text(t) => Some(self.node(ExprKind::Literal(Literal::Text(t.clone())), Type::Text, &raw.at)),
             RawKind::List(members) => self.list(members, &raw.at),
             RawKind::Name(_) | RawKind::Select(..) => self.name(raw),
             RawKind::Not(inner) => {
                 let inner = self.wanted(inner, Type::Bool)?;
-                self.node(ExprKind::Not(Box::new(inner)), Type::Bool, &raw.at)
+                Some(self.node(ExprKind::Not(Box::new(inner)), Type::Bool, &raw.at))
             }
             RawKind::Negate(inner) => {
                 let inner = self.wanted(inner, Type::Number)?;
-                self.node(ExprKind::Negate(Box::new(inner)), Type::Number, &raw.at)
+                Some(self.node(ExprKind::Negate(Box::new(inner)), Type::Number, &raw.at))
             }
             RawKind::Binary(operator, left, right) => self.binary(operator, left, right, &raw.at),
             RawKind::Call(target, name, arguments) => self.call(target.as_deref(), name, arguments, &raw.at),
@@ -139,7 +139,7 @@ impl Typer<'_> {
         }
         let (literal, ty) =
             if numbers.is_empty() { (Literal::Texts(texts), Type::Texts) } else { (Literal::Numbers(numbers), Type::Numbers) };
-        self.node(ExprKind::Literal(literal), ty, at)
+        Some(self.node(ExprKind::Literal(literal), ty, at))
     }
 
     fn name(&mut self, raw: &Raw) -> Option<Expr> {
@@ -148,11 +148,11 @@ impl Typer<'_> {
             return None;
         };
         if self.member.as_ref().is_some_and(|(member, _)| *member == name) {
-            return self.node(ExprKind::Member, Type::Text, &raw.at);
+            return Some(self.node(ExprKind::Member, Type::Text, &raw.at));
         }
         if let Some(path) = name.strip_prefix("args.") {
             let path = path.split('.').map(str::to_owned).collect();
-            return self.node(ExprKind::Field(Field::Arg(path)), Type::Scalar, &raw.at);
+            return Some(self.node(ExprKind::Field(Field::Arg(path)), Type::Scalar, &raw.at));
         }
         if let Some(ty) = self.scope.facts.get(&name) {
             let ty = match ty {
@@ -160,10 +160,10 @@ impl Typer<'_> {
                 FactType::Bool => Type::Bool,
                 FactType::Number { .. } => Type::Number,
             };
-            return self.node(ExprKind::Field(Field::Fact(name)), ty, &raw.at);
+            return Some(self.node(ExprKind::Field(Field::Fact(name)), ty, &raw.at));
         }
         if let Some((field, ty)) = Field::fixed(&name) {
-            return self.node(ExprKind::Field(field), ty, &raw.at);
+            return Some(self.node(ExprKind::Field(field), ty, &raw.at));
         }
         let known = FIELDS.iter().map(|(n, _)| *n).chain(self.scope.facts.keys().map(String::as_str));
         let help = nearest(&name, known).map_or_else(
@@ -181,7 +181,7 @@ impl Typer<'_> {
                 let (a, b) = (self.wanted(left, Type::Bool), self.wanted(right, Type::Bool));
                 let (a, b) = (Box::new(a?), Box::new(b?));
                 let kind = if operator == "||" { ExprKind::Or(a, b) } else { ExprKind::And(a, b) };
-                return self.node(kind, Type::Bool, at);
+                return Some(self.node(kind, Type::Bool, at));
             }
             "in" => return self.membership(left, right, at),
             "==" => compare(CompareOp::Eq),
@@ -197,7 +197,7 @@ impl Typer<'_> {
         match kind {
             ExprKindOf::Arith(op) => {
                 let (a, b) = (self.wanted(left, Type::Number), self.wanted(right, Type::Number));
-                self.node(ExprKind::Arith(op, Box::new(a?), Box::new(b?)), Type::Number, at)
+                Some(self.node(ExprKind::Arith(op, Box::new(a?), Box::new(b?)), Type::Number, at))
             }
             ExprKindOf::Compare(op) => {
                 let (a, b) = (self.expr(left), self.expr(right));
@@ -216,7 +216,7 @@ impl Typer<'_> {
                 }
                 self.closed(&a, &b);
                 self.closed(&b, &a);
-                self.node(ExprKind::Compare(op, Box::new(a), Box::new(b)), Type::Bool, at)
+                Some(self.node(ExprKind::Compare(op, Box::new(a), Box::new(b)), Type::Bool, at))
             }
         }
     }
@@ -235,7 +235,7 @@ impl Typer<'_> {
         if let (ExprKind::Field(Field::Topics), ExprKind::Literal(Literal::Text(topic))) = (&b.kind, &a.kind) {
             self.topic(topic, a.span);
         }
-        self.node(ExprKind::In(Box::new(a), Box::new(b)), Type::Bool, at)
+        Some(self.node(ExprKind::In(Box::new(a), Box::new(b)), Type::Bool, at))
     }
 
     fn topic(&mut self, topic: &str, span: Span) {
@@ -318,7 +318,7 @@ impl Typer<'_> {
                 } else {
                     (ExprKind::CallCount(tool_name.clone()), Type::Number)
                 };
-                self.node(kind, ty, at)
+                Some(self.node(kind, ty, at))
             }
             (Some(target), "size", []) => {
                 let inner = self.expr(target)?;
@@ -326,7 +326,7 @@ impl Typer<'_> {
                     self.error("condition_type", &target.at, format!("{} has no size", inner.ty.as_str()));
                     return None;
                 }
-                self.node(ExprKind::Size(Box::new(inner)), Type::Number, at)
+                Some(self.node(ExprKind::Size(Box::new(inner)), Type::Number, at))
             }
             (Some(target), "startsWith" | "endsWith" | "contains", [other]) => {
                 let (a, b) = (self.wanted(target, Type::Text), self.wanted(other, Type::Text));
@@ -336,7 +336,7 @@ impl Typer<'_> {
                     "endsWith" => ExprKind::EndsWith(a, b),
                     _ => ExprKind::Contains(a, b),
                 };
-                self.node(kind, Type::Bool, at)
+                Some(self.node(kind, Type::Bool, at))
             }
             (Some(target), "exists" | "all", [variable, body]) => self.quantified(name, target, variable, body, at),
             _ => {
@@ -372,7 +372,7 @@ impl Typer<'_> {
         let body = self.wanted(body, Type::Bool);
         self.member = None;
         let quantifier = if name == "exists" { Quantifier::Exists } else { Quantifier::All };
-        self.node(ExprKind::Quantified(quantifier, Box::new(list), Box::new(body?)), Type::Bool, at)
+        Some(self.node(ExprKind::Quantified(quantifier, Box::new(list), Box::new(body?)), Type::Bool, at))
     }
 }
 

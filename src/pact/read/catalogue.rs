@@ -17,6 +17,8 @@ use super::cursor::{At, Reader};
 /// Longest name of a tool on the wire.
 const NAME_MAX: usize = 128;
 
+const TOOL_KEYS: &[&str] = &["action", "target", "effect", "results", "data", "reversible", "aliases", "server"];
+
 pub(super) fn packs(r: &mut Reader<'_>, at: &At<'_>, packs: &Packs) -> BTreeMap<String, u32> {
     let mut out = BTreeMap::new();
     if !r.is_map(at) {
@@ -121,8 +123,7 @@ pub(super) fn tools(r: &mut Reader<'_>, at: &At<'_>) -> Vec<Tool> {
                 .help("letters, digits and `_ - . / :`; another name on the wire stands under `aliases`");
             continue;
         }
-        const KEYS: &[&str] = &["action", "target", "effect", "results", "data", "reversible", "aliases", "server"];
-        if !r.map(&value, KEYS, None) {
+        if !r.map(&value, TOOL_KEYS, None) {
             continue;
         }
         let mut text = |key: &str| value.get(key).and_then(|v| r.text(&v).map(str::to_owned));

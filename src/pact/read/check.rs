@@ -37,11 +37,10 @@ pub(super) fn stages(check: &Check) -> &'static [Stage] {
     use Stage::{Call, Egress, End, Request, Response, Result, Window};
     match check {
         Check::Set(set) => match set.kind {
-            SetKind::Task => &[Request, Call, Result, Response, Egress],
             SetKind::Tool | SetKind::Target | SetKind::Action => &[Call],
             SetKind::Host => &[Call, Egress],
             SetKind::LinkHost => &[Request, Result, Response],
-            SetKind::Data => &[Request, Call, Result, Response, Egress],
+            SetKind::Task | SetKind::Data => &[Request, Call, Result, Response, Egress],
         },
         Check::Match(_) => &[Request, Call, Result, Response, Egress],
         Check::Args(_) => &[Call],

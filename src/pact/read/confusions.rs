@@ -5,8 +5,8 @@
 
 use super::cursor::Foreign;
 
-fn foreign(code: &'static str, key: &str, message: &str, help: &'static str) -> Option<Foreign> {
-    Some(Foreign { code, message: format!("`{key}` {message}"), help })
+fn foreign(code: &'static str, key: &str, message: &str, help: &'static str) -> Foreign {
+    Foreign { code, message: format!("`{key}` {message}"), help }
 }
 
 /// C1: measurement written as promise, in a predicate or its check.
@@ -45,20 +45,20 @@ pub(super) fn in_predicate(key: &str) -> Option<Foreign> {
     ];
     const CONSEQUENCE: &[&str] = &["penalty", "forfeit", "score", "pause", "review", "notify", "slash", "consequence"];
     if MEASURE.contains(&key) {
-        return foreign(
+        return Some(foreign(
             "C1",
             key,
             "says how the promise is measured, not what is promised",
             "move it to `evidence.rules` under the id of the predicate",
-        );
+        ));
     }
     if CONSEQUENCE.contains(&key) {
-        return foreign(
+        return Some(foreign(
             "unknown_key",
             key,
             "says what follows from a breach",
             "move it to `penalty`, or to `penalty.override` under the id of the predicate",
-        );
+        ));
     }
     None
 }
@@ -120,12 +120,12 @@ pub(super) fn in_subject(key: &str) -> Option<Foreign> {
     let promise_like = BEHAVIOUR.contains(&key)
         || ["max_", "min_", "no_", "must_", "never_", "always_", "allowed_", "forbidden_"].iter().any(|p| key.starts_with(p));
     if promise_like {
-        return foreign(
+        return Some(foreign(
             "C2",
             key,
             "says how the agent behaves, not who it is",
             "move it to `predicates`; the subject only names the parties",
-        );
+        ));
     }
     None
 }
@@ -174,20 +174,20 @@ pub(super) fn in_penalty(key: &str) -> Option<Foreign> {
         "within",
     ];
     if TRIGGER.contains(&key) {
-        return foreign(
+        return Some(foreign(
             "C3",
             key,
             "decides whether there is a breach; a consequence only says what follows",
             "move the condition to the predicate, and its window or share to `evidence.rules`",
-        );
+        ));
     }
     if ends(key) {
-        return foreign(
+        return Some(foreign(
             "C4",
             key,
             "ends the pact inside a consequence",
             "move it to `renewal.terminate_on`, for instance `{pause_over: 72h}`",
-        );
+        ));
     }
     None
 }
@@ -251,12 +251,12 @@ pub(super) fn in_renewal(key: &str) -> Option<Foreign> {
         "credential",
     ];
     if IDENTITY.contains(&key) || changes_identity(key) {
-        return foreign(
+        return Some(foreign(
             "C5",
             key,
             "changes who is bound; that is no renewal",
             "another identity is another pact: write and sign a new one",
-        );
+        ));
     }
     None
 }

@@ -123,7 +123,8 @@ fn measured(r: &mut Reader<'_>, pact: &Pact, predicate: &Predicate) {
         };
         let Some(source) = pact.evidence.sources.get(&rule.from).copied() else { continue };
         // A counterparty's incident report may count as evidence of any inline check.
-        if source != wanted && !(source == Source::Incident && !by_rule) {
+        let reported = source == Source::Incident && !by_rule;
+        if source != wanted && !reported {
             r.out
                 .error(
                     "no_such_evidence",
@@ -201,14 +202,14 @@ fn drift(r: &mut Reader<'_>, pact: &Pact, rule: &Rule, path: &str) {
             let message = format!("`{limit}` is no distribution");
             r.out.error("unknown_word", format!("{path}.max.{limit}"), rule.span, message).help(LIMITS.join(", "));
         } else if !there {
-            let part = match limit {
+            let missing = match limit {
                 "temporal" => "hours",
                 "semantic" => "anchors",
                 other => other,
             };
             r.out
                 .error("no_baseline", format!("{path}.max.{limit}"), rule.span, format!("the baseline says nothing on `{limit}`"))
-                .help(format!("add `evidence.baseline.{part}`, or drop the limit"));
+                .help(format!("add `evidence.baseline.{missing}`, or drop the limit"));
         }
     }
 }

@@ -52,22 +52,18 @@ fn predicate(r: &mut Reader<'_>, at: &At<'_>, names: &Names<'_>) -> Option<Predi
         }
     };
     let id = id(r, at, constraint);
-    let dimension = match at.get("dimension") {
-        Some(d) => {
-            let text = r.text(&d).unwrap_or_default().to_owned();
-            if !text.is_empty() && !is_id(&text) {
-                r.error("bad_name", &d, format!("`{text}` is no dimension"))
-                    .help("lower-case letters, digits and `-`: safety, scope-honesty, …");
-            }
-            text
+    let dimension = if let Some(d) = at.get("dimension") {
+        let text = r.text(&d).unwrap_or_default().to_owned();
+        if !text.is_empty() && !is_id(&text) {
+            let report = r.error("bad_name", &d, format!("`{text}` is no dimension"));
+            report.help("lower-case letters, digits and `-`: safety, scope-honesty, …");
         }
-        None => match constraint {
-            Some(c) => c.dimension.clone(),
-            None => {
-                r.needed(at, "dimension", "it says what the promise is about: safety, security, scope-honesty, reliability, …");
-                String::new()
-            }
-        },
+        text
+    } else {
+        if constraint.is_none() {
+            r.needed(at, "dimension", "it says what the promise is about: safety, security, scope-honesty, reliability, …");
+        }
+        constraint.map(|c| c.dimension.clone()).unwrap_or_default()
     };
     let severity = match (at.get("severity"), constraint) {
         (Some(s), _) => r.word(&s, Severity::ALL, Severity::as_str),

@@ -79,6 +79,9 @@ fn extend(r: &mut Reader<'_>, at: &At<'_>) -> Option<Extend> {
     Some(Extend { by: by?, how: how?, while_tier, notice })
 }
 
+/// Triggers without a value.
+const WORDS: &[&str] = &["counterparty_insolvent", "authorization_withdrawn", "model_major"];
+
 fn terminate_on(r: &mut Reader<'_>, at: &At<'_>) -> Option<TerminateOn> {
     if identity(r, at) {
         return None;
@@ -100,7 +103,6 @@ fn terminate_on(r: &mut Reader<'_>, at: &At<'_>) -> Option<TerminateOn> {
         let violations = at.get("violations_over")?;
         return r.count(&violations).map(TerminateOn::ViolationsOver);
     }
-    const WORDS: &[&str] = &["counterparty_insolvent", "authorization_withdrawn", "model_major"];
     if let Some(word @ ("pause_over" | "tier_below" | "violations_over")) = at.node.text() {
         r.error("wrong_type", at, format!("`{word}` needs its value")).help(format!("for instance `{{{word}: …}}`"));
         return None;

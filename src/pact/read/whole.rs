@@ -121,6 +121,9 @@ fn whole(r: &mut Reader<'_>, node: &Node, packs: &Packs) -> Option<CheckedPact> 
     let used = couplings::used_packs(&pact, packs);
     let lacks = couplings::lacks(&root, &pact, &used);
     let signatures = root.get("signatures").map(|s| trust::signatures(r, &s)).unwrap_or_default();
+    if r.out.has_errors() {
+        return None;
+    }
     let mut document = node.to_json();
     if let Some(map) = document.as_object_mut() {
         map.remove("signatures");
