@@ -7,8 +7,10 @@ use super::names::{UnjudgedReason, words};
 
 words! {
     /// What is done with an exchange or a part of it. Declared in lattice order.
+    #[derive(Default)]
     Act {
         /// Passes unchanged.
+        #[default]
         Allow = "allow",
         /// Passes, and is marked.
         Flag = "flag",
@@ -18,12 +20,6 @@ words! {
         Hold = "hold",
         /// Does not pass.
         Block = "block",
-    }
-}
-
-impl Default for Act {
-    fn default() -> Self {
-        Self::Allow
     }
 }
 

@@ -11,9 +11,10 @@ use bytes::{Buf, Bytes};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
-use super::exchange::{End, Exchange, Refused};
+use super::exchange::{End, Exchange};
 use super::headers;
 use super::pending::Durable;
+use super::refused::Refused;
 use super::stream::{Moved, Stream};
 use crate::base::names::Stage;
 use crate::protocol::Why;
@@ -117,18 +118,16 @@ impl<B: Body<Data = Bytes>> Body for GuardedBody<B> {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = &mut *self;
         match &mut this.kind {
-            Kind::Full(bytes) => match bytes.take() {
-                Some(bytes) => {
-                    if let Some(exchange) = &mut this.exchange {
-                        exchange.delivered(&bytes);
-                    }
-                    Poll::Ready(Some(Ok(Frame::data(bytes))))
-                }
-                None => {
+            Kind::Full(bytes) => {
+                let Some(bytes) = bytes.take() else {
                     this.end(End::Completed);
-                    Poll::Ready(None)
+                    return Poll::Ready(None);
+                };
+                if let Some(exchange) = &mut this.exchange {
+                    exchange.delivered(&bytes);
                 }
-            },
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
             Kind::Rest { first, rest } => {
                 let frame = match first.pop_front() {
                     Some(bytes) => Some(Ok(Frame::data(bytes))),
@@ -262,7 +261,7 @@ impl<B: Body<Data = Bytes>> Passing<B> {
         let moved = match &mut self.decoder {
             None => self.stream.push(exchange, chunk),
             Some(decoder) => match decoder.push(chunk) {
-                Ok(decoded) => self.stream.push_decoded(exchange, chunk, &decoded),
+                Ok(plain) => self.stream.push_decoded(exchange, chunk, &plain),
                 Err(error) => self.stream.broken(exchange, error, chunk),
             },
         };

@@ -12,8 +12,10 @@ use super::budget::{Entry, Lease};
 use super::headers::{self, Stamp};
 use super::layer::{Intervened, Shared};
 use super::pending::Durable;
+use super::refused::Refused;
 use super::route::{Durability, Route, WhenFull};
 use super::subject::Subject;
+use super::tally::{Commits, Tally, trace_id, update};
 use crate::base::limits::RECORD_TEXT_MAX;
 use crate::base::names::{Lane, Mode, Stage, UnjudgedReason};
 use crate::base::telemetry;
@@ -24,9 +26,9 @@ use crate::engine::judge::{self, Judgement, KnownTool, Lent};
 use crate::engine::placing::{self, MessagePart, Placed};
 use crate::engine::session::Session;
 use crate::engine::stream::{Gate, Step, StreamJudge};
-use crate::evidence::Slot;
 use crate::evidence::log::Commitment;
 use crate::evidence::record::{self, Completion, Int, Moment};
+use crate::evidence::{LogHandle, Slot};
 use crate::protocol::{Refusal, Usage, Why};
 
 /// How an exchange ended.
@@ -38,79 +40,6 @@ pub(crate) enum End {
     UpstreamError,
     /// The client left.
     Cancelled,
-}
-
-/// Why something may not pass.
-#[derive(Clone, Debug)]
-pub(crate) struct Refused {
-    pub(crate) act: Act,
-    stage: Stage,
-    why: Why,
-    hit: Option<RuleHit>,
-    note: Option<&'static str>,
-}
-
-impl Refused {
-    /// By a judgement that refuses.
-    pub(crate) fn by(stage: Stage, judgement: &Judgement) -> Self {
-        Self {
-            act: judgement.act,
-            stage,
-            why: Why::Content,
-            hit: judgement.decisive().cloned(),
-            note: judgement.reason.map(judge::Reason::as_str),
-        }
-    }
-
-    /// Because it could not be read, or because we failed.
-    pub(crate) fn unread(stage: Stage, why: Why) -> Self {
-        Self { act: Act::Block, stage, why, hit: None, note: None }
-    }
-
-    /// With a fixed word that says more.
-    fn note(self, note: &'static str) -> Self {
-        Self { note: Some(note), ..self }
-    }
-
-    /// The word of the record.
-    fn reason(&self) -> Option<&'static str> {
-        self.note.or(match self.why {
-            Why::Unreadable(code) => Some(code.as_str()),
-            Why::Uninspected(reason) => Some(reason.as_str()),
-            Why::Engine => Some("failed"),
-            Why::Content | Why::Permission => None,
-        })
-    }
-}
-
-/// What has been counted of an exchange.
-#[derive(Debug, Default)]
-struct Tally {
-    size_in: u64,
-    size_out: u64,
-    held_max: usize,
-    hold_ns_max: u64,
-    judge_ns: u64,
-    upstream_ns: Option<u64>,
-    first_byte_ns: Option<u64>,
-    reply_chars: u64,
-    usage: Option<Usage>,
-    model: Option<String>,
-    status: Option<StatusCode>,
-    calls: Vec<record::Call>,
-}
-
-/// Commitments under way.
-#[derive(Debug, Default)]
-struct Commits {
-    request: Option<Commitment>,
-    forwarded: Option<Commitment>,
-    response: Option<Commitment>,
-    delivered: Option<Commitment>,
-    /// What the client gets is committed to on its own: it differs, or may yet.
-    apart: bool,
-    /// The client has got other bytes than the upstream sent.
-    altered: bool,
 }
 
 /// One exchange.
@@ -149,7 +78,7 @@ impl Exchange {
         let now_us = shared.clock.wall_us();
         let in_force = program.in_force(now_us);
         let entry = shared.budget.enter();
-        let slot = shared.log.as_ref().map(|log| log.reserve());
+        let slot = shared.log.as_ref().map(LogHandle::reserve);
         let full = matches!(slot, Some(Err(_)));
         let slot = slot.and_then(Result::ok);
         let id = match (&slot, &shared.log) {
@@ -302,7 +231,7 @@ impl Exchange {
     /// refusal leaves, where the route makes every act wait.
     pub(crate) fn intervene(&mut self, refused: &Refused, mid_stream: bool) -> Option<Durable> {
         self.gathered.join(refused.act);
-        self.moment = Some(moment(refused.stage, mid_stream));
+        self.moment = Some(refused.moment(mid_stream));
         self.commits.altered = true;
         let durable = self.intervention(refused.act, refused.hit.as_ref(), refused.reason(), None);
         self.tell(refused);
@@ -416,7 +345,7 @@ impl Exchange {
         Stamp {
             verdict: verdict.unwrap_or_else(|| self.gathered.act().as_str()),
             record: &self.id,
-            log: self.shared.log.as_ref().map(|log| log.log_id()),
+            log: self.shared.log.as_ref().map(LogHandle::log_id),
             pact: self.gathered.program().header(),
             mode: self.shared.route.mode,
             predicate: decisive.and_then(|hit| self.predicate(hit)),
@@ -666,30 +595,6 @@ impl Drop for Exchange {
     }
 }
 
-fn update(commitment: &mut Option<Commitment>, bytes: &[u8]) {
-    if let Some(commitment) = commitment {
-        commitment.update(bytes);
-    }
-}
-
 fn some(count: u64) -> Option<Int> {
     (count > 0).then(|| Int::saturating(count))
-}
-
-/// The trace id of a W3C `traceparent` (Trace Context §3.2.2.3).
-fn trace_id(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get("traceparent")?.to_str().ok()?;
-    let id = value.split('-').nth(1)?;
-    (id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit())).then(|| id.to_ascii_lowercase())
-}
-
-fn moment(stage: Stage, mid_stream: bool) -> Moment {
-    match stage {
-        _ if mid_stream => Moment::MidStream,
-        Stage::Request | Stage::Egress => Moment::BeforeUpstream,
-        Stage::Call => Moment::Call,
-        Stage::Result => Moment::Result,
-        Stage::Response => Moment::Answer,
-        Stage::End | Stage::Window => Moment::End,
-    }
 }

@@ -3,7 +3,8 @@
 //! The adapter has found the parts, the engine's table says where each is judged; this file only brings
 //! the two together and turns redactions into edits of the original bytes.
 
-use super::exchange::{Exchange, Refused};
+use super::exchange::Exchange;
+use super::refused::Refused;
 use crate::base::names::Stage;
 use crate::base::verdict::Act;
 use crate::engine::event::{Event, EventText, ToolEvent};
@@ -180,12 +181,11 @@ fn kind(side: Side, part: &Part<'_>) -> MessagePart {
         (_, Role::ToolDefinition) => MessagePart::ToolDefinition,
         (Side::Request, Role::System) => MessagePart::System,
         (Side::Request, Role::User) if part.fresh => MessagePart::NewUser,
-        (Side::Request, Role::User) => MessagePart::OldUser,
+        (Side::Request, Role::Other) if part.fresh => MessagePart::RequestText,
+        (Side::Request, Role::User | Role::Other) => MessagePart::OldUser,
         (Side::Request, Role::Assistant | Role::Reasoning | Role::Refusal) => MessagePart::AssistantTurn,
         (Side::Request, Role::ToolResult) if part.fresh => MessagePart::NewToolResult,
         (Side::Request, Role::ToolResult) => MessagePart::OldToolResult,
-        (Side::Request, Role::Other) if part.fresh => MessagePart::RequestText,
-        (Side::Request, Role::Other) => MessagePart::OldUser,
         (Side::Answer, Role::ToolResult) => MessagePart::ToolAnswer,
         (Side::Answer, Role::Reasoning) => MessagePart::Reasoning,
         (Side::Answer, Role::Refusal) => MessagePart::Refusal,

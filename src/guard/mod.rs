@@ -8,13 +8,16 @@ pub mod body;
 pub mod budget;
 pub(crate) mod exchange;
 pub mod headers;
+pub(crate) mod held;
 pub mod layer;
 pub(crate) mod message;
 pub(crate) mod pending;
+pub(crate) mod refused;
 pub mod route;
 pub mod service;
 pub(crate) mod stream;
 pub mod subject;
+pub(crate) mod tally;
 pub(crate) mod whole;
 
 pub use body::GuardedBody;

@@ -17,10 +17,11 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::body::{GuardedBody, open_head};
-use super::exchange::{End, Exchange, Refused};
+use super::exchange::{End, Exchange};
 use super::headers;
 use super::layer::Shared;
 use super::message::Side;
+use super::refused::Refused;
 use super::stream::Stream;
 use super::subject;
 use super::whole::{self, Collected, Judged};
@@ -225,10 +226,7 @@ async fn take_answer<R: Body<Data = Bytes>>(
         return settle(exchange, head, |exchange| GuardedBody::answer(Bytes::new(), exchange));
     }
     let mut body = Box::pin(body);
-    let first = match whole::peek(&mut body).await {
-        Ok(first) => first,
-        Err(_) => return broken_upstream(asked, exchange, head),
-    };
+    let Ok(first) = whole::peek(&mut body).await else { return broken_upstream(asked, exchange, head) };
     let content_type = head.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
     let coded = head.headers.contains_key(http::header::CONTENT_ENCODING);
     let is_events = content_type.is_some_and(|t| t.trim_start().to_ascii_lowercase().starts_with("text/event-stream"));

@@ -11,19 +11,21 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
-use super::exchange::{Exchange, Refused};
+use super::exchange::Exchange;
+use super::held::{Flow, Held, HeldCall, Span};
 use super::message::{kind_of_role, wire_arguments};
 use super::pending::Durable;
+use super::refused::Refused;
 use crate::base::limits::{SSE_EVENT_MAX, STREAM_CHANNELS_MAX};
 use crate::base::names::{Stage, UnjudgedReason};
 use crate::base::verdict::Act;
 use crate::engine::event::{Event, ToolEvent};
 use crate::engine::judge::Place;
 use crate::engine::placing::MessagePart;
-use crate::engine::stream::{Gate, Step, StreamJudge, StreamRedaction};
+use crate::engine::stream::{Gate, Step};
 use crate::protocol::message::CallKind;
 use crate::protocol::sse::{self, Change, Framer};
-use crate::protocol::{CallKey, Channel, Code, NO_CHOICE, Piece, ReadError, StreamReader, Why};
+use crate::protocol::{CallKey, Channel, Code, Piece, ReadError, StreamReader, Why};
 
 /// The judging half of a streamed answer: bytes in, bytes out, no I/O.
 #[derive(Debug)]
@@ -37,8 +39,14 @@ pub(crate) struct Stream {
     calls: Vec<(CallKey, HeldCall)>,
     held: VecDeque<Held>,
     held_bytes: usize,
+    /// Short texts that stand alone and were found clean: ids and names that every event repeats.
+    envelope: Vec<(Channel, String)>,
     state: State,
 }
+
+/// Texts kept as known to be clean, and the longest of them in bytes.
+const ENVELOPE_MAX: usize = 16;
+const ENVELOPE_TEXT_MAX: usize = 128;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -61,46 +69,6 @@ impl From<Refused> for Halt {
     fn from(refused: Refused) -> Self {
         Self::Refuse(refused)
     }
-}
-
-/// The text of one channel so far.
-#[derive(Debug)]
-struct Flow {
-    judge: StreamJudge,
-    pushed: u64,
-    safe_to: u64,
-    redactions: Vec<StreamRedaction>,
-}
-
-/// A call that is being assembled.
-#[derive(Debug)]
-struct HeldCall {
-    kind: CallKind,
-    name: String,
-    arguments: String,
-    decided: bool,
-    /// New arguments, to be written into the call's first piece.
-    rewritten: Option<String>,
-    /// Whether that piece has been written.
-    begun: bool,
-}
-
-/// An event that waits.
-#[derive(Debug)]
-struct Held {
-    event: sse::Event,
-    pieces: Vec<Piece>,
-    /// Text pieces: which piece, which channel, and where in the channel's text.
-    texts: Vec<Span>,
-    since_ns: u64,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Span {
-    piece: usize,
-    channel: usize,
-    start: u64,
-    end: u64,
 }
 
 /// What became of some bytes.
@@ -126,6 +94,7 @@ impl Stream {
             calls: Vec::new(),
             held: VecDeque::new(),
             held_bytes: 0,
+            envelope: Vec::new(),
             state: State::Running,
         }
     }
@@ -147,7 +116,7 @@ impl Stream {
         if self.state == State::Running {
             self.framer.push(decoded);
             if let Err(halt) = self.drain(exchange, &mut moved, false) {
-                self.halt(exchange, halt, &mut moved);
+                self.halt(exchange, &halt, &mut moved);
             }
         }
         moved.over = self.state == State::Ended;
@@ -160,7 +129,7 @@ impl Stream {
         if self.state == State::Running
             && let Err(halt) = self.drain(exchange, &mut moved, true).and_then(|()| self.close(exchange, whole, &mut moved))
         {
-            self.halt(exchange, halt, &mut moved);
+            self.halt(exchange, &halt, &mut moved);
         }
         moved.over = true;
         moved
@@ -185,7 +154,7 @@ impl Stream {
     /// Ends the stream for a reason from outside, such as a log without room.
     pub(crate) fn abort(&mut self, exchange: &mut Exchange, refused: Refused) -> Moved {
         let mut moved = Moved::default();
-        self.halt(exchange, Halt::Refuse(refused), &mut moved);
+        self.halt(exchange, &Halt::Refuse(refused), &mut moved);
         moved.over = true;
         moved
     }
@@ -233,7 +202,10 @@ impl Stream {
         match piece {
             Piece::Text { channel, place, editable } => {
                 let text = held.event.text(place);
-                let (index, step) = self.text(exchange, *channel, *editable, text.as_str())?;
+                if self.envelope.iter().any(|(key, known)| key == channel && known == text.as_str()) {
+                    return Ok(());
+                }
+                let (index, step) = self.text(exchange, *channel, *editable, text.as_str(), &held.texts)?;
                 let end = self.channels.get(index).map_or(0, |(_, flow)| flow.pushed);
                 held.texts.push(Span { piece: at, channel: index, start: end - text.as_str().len() as u64, end });
                 refuses(exchange, &step)
@@ -264,60 +236,71 @@ impl Stream {
     }
 
     /// Gives a piece of text to its channel. A text that stands alone is decided at once.
-    fn text(&mut self, exchange: &mut Exchange, channel: Channel, editable: bool, text: &str) -> Result<(usize, Step), Halt> {
-        let known = self.channels.iter().position(|(key, _)| *key == channel).filter(|_| channel.joined);
+    fn text(
+        &mut self,
+        exchange: &mut Exchange,
+        channel: Channel,
+        editable: bool,
+        text: &str,
+        beside: &[Span],
+    ) -> Result<(usize, Step), Halt> {
+        let known = self.channels.iter().position(|(key, flow)| *key == channel && channel.joined && !flow.closed);
         let index = match known {
             Some(index) => index,
-            None => self.open(exchange, channel, editable)?,
+            None => self.open(exchange, channel, editable, beside)?,
         };
         let Some((_, flow)) = self.channels.get_mut(index) else { return Ok((index, Step::default())) };
         flow.pushed += text.len() as u64;
         let mut step = exchange.push(&mut flow.judge, text);
         flow.note(&mut step);
         if !channel.joined && step.block_at.is_none() {
+            let found = step.act;
             step = exchange.close(&mut flow.judge);
             flow.note(&mut step);
+            let clean = found.join(step.act) == Act::Allow && flow.redactions.is_empty();
+            if clean && text.len() <= ENVELOPE_TEXT_MAX && self.envelope.len() < ENVELOPE_MAX {
+                self.envelope.push((channel, text.to_owned()));
+            }
         }
         Ok((index, step))
     }
 
     /// A new channel; the first of a stage is where the rules that need no text are judged.
-    fn open(&mut self, exchange: &mut Exchange, channel: Channel, editable: bool) -> Result<usize, Halt> {
+    fn open(&mut self, exchange: &mut Exchange, channel: Channel, editable: bool, beside: &[Span]) -> Result<usize, Halt> {
         // Texts that stand alone take the place of one that has left.
-        let reuse = self.channels.iter().enumerate().position(|(at, (key, _))| !key.joined && !self.in_use(at));
+        let reuse = self
+            .channels
+            .iter()
+            .enumerate()
+            .position(|(at, (key, flow))| (!key.joined || flow.closed) && !self.in_use(at, beside));
         if reuse.is_none() && self.channels.len() >= STREAM_CHANNELS_MAX {
             return Err(unreadable(exchange, ReadError::new(Code::TooManyChannels, 0)));
         }
         let stage = exchange.place(kind_of_role(channel.role)).map_or(Stage::Response, |placed| placed.stage);
-        let gate = match self.gates.iter().position(|(s, _)| *s == stage) {
-            Some(at) => at,
-            None => {
-                let (gate, judgement) = exchange.gate(stage);
-                self.gates.push((stage, gate));
-                if self.acts && judgement.refuses() {
-                    return Err(Refused::by(stage, &judgement).into());
-                }
-                self.gates.len() - 1
-            }
-        };
-        let Some((_, gate)) = self.gates.get(gate) else { return Err(Refused::unread(stage, Why::Engine).into()) };
-        let flow = Flow { judge: gate.channel(editable), pushed: 0, safe_to: 0, redactions: Vec::new() };
-        match reuse {
-            Some(at) => {
-                if let Some(slot) = self.channels.get_mut(at) {
-                    *slot = (channel, flow);
-                }
-                Ok(at)
-            }
-            None => {
-                self.channels.push((channel, flow));
-                Ok(self.channels.len() - 1)
+        if !self.gates.iter().any(|(s, _)| *s == stage) {
+            let (gate, judgement) = exchange.gate(stage);
+            self.gates.push((stage, gate));
+            if self.acts && judgement.refuses() {
+                return Err(Refused::by(stage, &judgement).into());
             }
         }
+        let Some((_, gate)) = self.gates.iter().find(|(s, _)| *s == stage) else {
+            return Err(Refused::unread(stage, Why::Engine).into());
+        };
+        let flow = Flow { judge: gate.channel(editable), pushed: 0, safe_to: 0, redactions: Vec::new(), closed: false };
+        if let Some(at) = reuse
+            && let Some(slot) = self.channels.get_mut(at)
+        {
+            *slot = (channel, flow);
+            return Ok(at);
+        }
+        self.channels.push((channel, flow));
+        Ok(self.channels.len() - 1)
     }
 
-    fn in_use(&self, channel: usize) -> bool {
-        self.held.iter().any(|held| held.texts.iter().any(|span| span.channel == channel))
+    /// Whether an event that waits, or the one at hand, has text in this channel.
+    fn in_use(&self, channel: usize, beside: &[Span]) -> bool {
+        self.held.iter().flat_map(|held| &held.texts).chain(beside).any(|span| span.channel == channel)
     }
 
     /// Adds a piece to a call.
@@ -328,15 +311,7 @@ impl Stream {
                 return Err(unreadable(exchange, ReadError::new(Code::TooManyChannels, 0)));
             }
             None => {
-                let call = HeldCall {
-                    kind,
-                    name: String::new(),
-                    arguments: String::new(),
-                    decided: false,
-                    rewritten: None,
-                    begun: false,
-                };
-                self.calls.push((key, call));
+                self.calls.push((key, HeldCall::new(kind)));
                 self.calls.len() - 1
             }
         };
@@ -351,7 +326,9 @@ impl Stream {
 
     /// A choice (or all of them) has said everything: texts are decided, calls judged together.
     fn end_of_choice(&mut self, exchange: &mut Exchange, choice: Option<u32>, moved: &mut Moved) -> Result<(), Halt> {
-        for (_, flow) in self.channels.iter_mut().filter(|(key, _)| key.joined && choice.is_none_or(|c| key.choice == c)) {
+        let ending = |key: &Channel| key.joined && choice.is_none_or(|c| key.choice == c);
+        for (_, flow) in self.channels.iter_mut().filter(|(key, flow)| ending(key) && !flow.closed) {
+            flow.closed = true;
             let mut step = exchange.close(&mut flow.judge);
             flow.note(&mut step);
             refuses(exchange, &step)?;
@@ -493,11 +470,11 @@ impl Stream {
     }
 
     /// Stops judging, by a refusal or by passing the rest on.
-    fn halt(&mut self, exchange: &mut Exchange, halt: Halt, moved: &mut Moved) {
+    fn halt(&mut self, exchange: &mut Exchange, halt: &Halt, moved: &mut Moved) {
         if self.state == State::Ended {
             return;
         }
-        if let (true, Halt::Refuse(refused)) = (self.acts, &halt) {
+        if let (true, Halt::Refuse(refused)) = (self.acts, halt) {
             return self.refuse(exchange, refused, moved);
         }
         self.state = State::Blind;
@@ -529,55 +506,6 @@ impl Stream {
         let ending = exchange.with_refusal(refused, |refusal| self.reader.refuse(refusal));
         moved.out.extend_from_slice(&ending);
         self.state = State::Ended;
-    }
-}
-
-impl Flow {
-    fn note(&mut self, step: &mut Step) {
-        self.safe_to = self.safe_to.max(step.safe_to);
-        self.redactions.append(&mut step.redactions);
-    }
-}
-
-impl Held {
-    fn call_keys(&self) -> impl Iterator<Item = CallKey> + '_ {
-        self.pieces.iter().filter_map(|piece| if let Piece::Call { key, .. } = piece { Some(*key) } else { None })
-    }
-
-    fn is_call(&self) -> bool {
-        self.call_keys().next().is_some()
-    }
-
-    /// Nothing but text: no call, no end, nothing that concerns the whole stream.
-    fn is_plain_text(&self) -> bool {
-        !self.texts.is_empty()
-            && self.pieces.iter().all(|piece| matches!(piece, Piece::Text { .. } | Piece::Choice(_) | Piece::Shadow { .. }))
-    }
-
-    /// Whether this event may leave while `earlier` is still held: only text may go past the calls of its
-    /// choice, and past everything of another choice.
-    fn may_overtake(&self, earlier: &Self) -> bool {
-        self.is_plain_text() && (earlier.is_call() && !earlier.goes_on() || self.is_of_other_choice(earlier))
-    }
-
-    /// Whether it holds a piece of a text that other events go on with. Texts that stand alone, such as the
-    /// id that every chunk repeats, are decided at once and keep nothing in order.
-    fn goes_on(&self) -> bool {
-        self.pieces.iter().any(|piece| matches!(piece, Piece::Text { channel, .. } if channel.joined))
-    }
-
-    fn is_of_other_choice(&self, other: &Self) -> bool {
-        let mut theirs = other.choices().peekable();
-        theirs.peek().is_some() && theirs.all(|theirs| self.choices().all(|ours| ours != theirs))
-    }
-
-    fn choices(&self) -> impl Iterator<Item = u32> + '_ {
-        self.pieces.iter().filter_map(|piece| match piece {
-            Piece::Text { channel, .. } => Some(channel.choice).filter(|choice| *choice != NO_CHOICE),
-            Piece::Call { key, .. } => Some(key.choice),
-            Piece::Choice(choice) | Piece::Finish { choice, .. } | Piece::Shadow { choice, .. } => Some(*choice),
-            Piece::Usage(_) | Piece::Unread(_) | Piece::Done => None,
-        })
     }
 }
 

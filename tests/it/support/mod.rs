@@ -1,5 +1,7 @@
 //! What several of the tests here need.
 
 pub(crate) mod client;
+pub(crate) mod coded;
 pub(crate) mod command;
+pub(crate) mod guarded;
 pub(crate) mod upstream;
