@@ -8,11 +8,14 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use super::check::Check;
 use super::compile::Compile;
+use super::demo::Demo;
+use super::evidence::Evidence;
 use super::init::Init;
 use super::judge::Judge;
 use super::keygen::Keygen;
 use super::packs::PacksCommand;
 use super::render::{Answer, Outcome, Paint, Screen, safe_lines};
+use super::run::Run;
 use super::scan::Scan;
 use super::shell::{Completions, Man};
 use super::sign::{Sign, Verify};
@@ -35,6 +38,10 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// See it work: a sample agent, the sidecar before it, a dozen exchanges, the log verified.
+    Demo(Demo),
+    /// Run the sidecar.
+    Run(Run),
     /// Write a pact that compiles, to begin with.
     Init(Init),
     /// Tell all mistakes of pacts with their places, then what is enforced.
@@ -53,6 +60,8 @@ enum Command {
     Judge(Judge),
     /// Find personal data, secrets, injections and topics in text, offline.
     Scan(Scan),
+    /// Verify, show and prove what was recorded, from files alone.
+    Evidence(Evidence),
     /// Ask a running sidecar how it is.
     Status(Status),
     /// List, show and test the detector packs.
@@ -66,6 +75,8 @@ enum Command {
 impl Command {
     fn run(&self, screen: &mut Screen) -> Answer {
         match self {
+            Self::Demo(command) => command.run(screen),
+            Self::Run(command) => command.run(screen),
             Self::Init(command) => command.run(screen),
             Self::Check(command) => command.run(screen),
             Self::Compile(command) => command.run(screen),
@@ -75,6 +86,7 @@ impl Command {
             Self::Judge(command) => command.run(screen),
             Self::Keygen(command) => command.run(screen),
             Self::Scan(command) => command.run(screen),
+            Self::Evidence(command) => command.run(screen),
             Self::Status(command) => command.run(screen),
             Self::Packs(command) => command.run(screen),
             Self::Completions(command) => command.run(screen, Args::command()),

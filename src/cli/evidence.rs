@@ -41,7 +41,9 @@ enum Verb {
         record: String,
     },
     /// Prove that a record is in the log, or that the log of today extends the log of then.
-    #[command(after_help = "Example:\n  servanda evidence prove servanda-evidence 0199b0a2-7c1e-7d10-a5f2-3f1f7d3f9b11 -o block.proof")]
+    #[command(
+        after_help = "Example:\n  servanda evidence prove servanda-evidence 0199b0a2-7c1e-7d10-a5f2-3f1f7d3f9b11 -o block.proof"
+    )]
     Prove {
         /// The folder of the evidence.
         dir: PathBuf,
@@ -117,7 +119,12 @@ impl Evidence {
                 let text = match (record, since) {
                     (Some(record), _) => {
                         let proof = prove::prove(dir, record).map_err(error)?;
-                        screen.note(format_args!("record {} of {}; check it with --key '{}'", proof.index, safe(&proof.origin), safe(&proof.key)));
+                        screen.note(format_args!(
+                            "record {} of {}; check it with --key '{}'",
+                            proof.index,
+                            safe(&proof.origin),
+                            safe(&proof.key)
+                        ));
                         proof.text
                     }
                     (None, Some(size)) => prove::prove_consistency(dir, *size).map_err(error)?,
@@ -142,30 +149,28 @@ impl Evidence {
     }
 }
 
-/// What a verification says, ending in its answer.
-pub(super) fn print(screen: &mut Screen, report: &Report) -> Result<(), CliError> {
+/// What a verification says, its answer first.
+pub(in crate::cli) fn print(screen: &mut Screen, report: &Report) -> Result<(), CliError> {
     if screen.is_json() {
         return screen.json(report);
     }
     let text = report.text();
     let text = safe_lines(text.trim_end());
-    let (before, last) = text.rsplit_once('\n').unwrap_or(("", &text));
-    if !before.is_empty() {
-        screen.line(before)?;
-    }
+    let (first, rest) = text.split_once('\n').unwrap_or((&text, ""));
     let paint = match report.outcome {
         Verdict::Valid => Paint::Good,
         Verdict::Incomplete => Paint::Warn,
         Verdict::Invalid => Paint::Bad,
     };
-    let last = screen.paint(paint, last);
-    screen.line(last)
+    screen.line(screen.paint(paint, first))?;
+    if rest.is_empty() { Ok(()) } else { screen.line(rest) }
 }
 
 /// A proof in a file, held against the key that signed its head.
 fn verify_proof(screen: &mut Screen, path: &Path, root: &Root) -> Answer {
     let text = String::from_utf8(input::bytes(path, DOCUMENT_MAX)?).map_err(|_| CliError::file(path, "not UTF-8"))?;
-    let missing = || CliError::file(path, "a proof is held against a key").help("give the note key that `prove` named, with --key");
+    let missing =
+        || CliError::file(path, "a proof is held against a key").help("give the note key that `prove` named, with --key");
     let key = root.policy()?.root.ok_or_else(missing)?;
     let checked = prove::check(&text, &key);
     let record = checked.as_ref().ok().and_then(|p| serde_json::from_slice::<serde_json::Value>(&p.record).ok());

@@ -49,13 +49,15 @@ impl Client {
     pub(super) async fn ask(&self, scene: &Scene) -> Result<Seen, CliError> {
         let failed = |e: &dyn std::fmt::Display| CliError::new(format!("the sidecar did not answer: {e}"));
         let body = body(scene)?;
-        let mut request = Request::post(&self.url).header("content-type", "application/json");
+        let mut request = Request::post(&self.url).header("content-type", "application/json").header("te", "trailers");
         if scene.send == Send::Gzip {
             request = request.header("content-encoding", "gzip");
         }
         let request = request.body(Full::new(body)).map_err(|e| failed(&e))?;
         let (head, body) = self.pool.request(request).await.map_err(|e| failed(&e))?.into_parts();
-        let body = body.collect().await.map_err(|e| failed(&e))?.to_bytes();
+        let body = body.collect().await.map_err(|e| failed(&e))?;
+        let trailers = body.trailers().cloned().unwrap_or_default();
+        let body = body.to_bytes();
         let mut seen = Seen { status: head.status.as_u16(), headers: head.headers, ..Seen::default() };
         let streamed = seen.header("content-type").starts_with("text/event-stream");
         if streamed {

@@ -3,3 +3,7 @@
 mod agent;
 mod client;
 mod scene;
+mod tell;
+mod tour;
+
+pub(super) use tour::Demo;

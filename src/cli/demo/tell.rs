@@ -29,7 +29,8 @@ fn outcome(screen: &Screen, seen: &Seen, asked: bool) -> String {
         let never = if asked { "" } else { "; the agent was never asked" };
         return format!("{} {}{by}{never}", seen.status, safe(&seen.code));
     }
-    let texts: Vec<String> = seen.texts.iter().filter(|t| !t.is_empty()).map(|t| format!("“{}”", short(t.trim_end(), TEXT_MAX))).collect();
+    let texts: Vec<String> =
+        seen.texts.iter().filter(|t| !t.is_empty()).map(|t| format!("“{}”", short(t.trim_end(), TEXT_MAX))).collect();
     let mut out = texts.join(" and ");
     if !seen.call.is_empty() {
         out.push_str(&format!(" then the call {}", short(&seen.call, TEXT_MAX)));
