@@ -18,5 +18,6 @@ mod forward;
 mod guard;
 mod records;
 mod smuggle;
+mod readme;
 mod support;
 mod tidy;
