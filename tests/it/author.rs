@@ -122,7 +122,7 @@ fn judge_reads_lines_and_answers_lines() {
     let lines = concat!(
         r#"{"id": "a", "events": [{"at": "request", "text": "My SSN is 536-22-4819"}]}"#,
         "\n",
-        r#"{"id": 2, "events": [{"at": "response", "text": "Your card 4111 1111 1111 1111 is on file"}]}"#,
+        r#"{"id": 2, "events": [{"at": "request", "text": "Which card?"}, {"at": "response", "text": "Your card 4111 1111 1111 1111 is on file"}]}"#,
         "\n",
         r#"{"id": 3, "events": [{"at": "call", "tool": "kb_search", "args": {"url": "https://collector.example.net/x"}}]}"#,
         "\n",
@@ -136,7 +136,7 @@ fn judge_reads_lines_and_answers_lines() {
     assert_eq!(verdicts, ["block", "redact", "block", "allow"]);
     assert_eq!(said[0]["id"], "a");
     assert_eq!(said[0]["events"][0]["violations"][0]["predicate"], "pii");
-    assert_eq!(said[1]["events"][0]["text"], "Your card [pii.payment_card] is on file");
+    assert_eq!(said[1]["events"][1]["text"], "Your card [pii.payment_card] is on file");
     let run = servanda_with(
         folder.path(),
         &["judge", "--pact", "support.pact.yaml", "--jsonl"],

@@ -12,12 +12,13 @@
 mod author;
 mod cli;
 mod config;
+mod demo;
 mod docs;
 mod examples;
 mod forward;
 mod guard;
+mod readme;
 mod records;
 mod smuggle;
-mod readme;
 mod support;
 mod tidy;

@@ -46,10 +46,14 @@ fn every_command_it_names_exists() {
     for page in pages {
         let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap();
         for (at, _) in text.match_indices("servanda ") {
-            let words: Vec<&str> = text[at..].split([' ', '\n', '`']).take(3).collect();
-            let command = words.get(1).copied().unwrap_or("");
+            let rest = &text[at + "servanda ".len()..];
+            let command = rest.split([' ', '\n', '`']).next().unwrap_or("");
             let is_word = !command.is_empty() && command.bytes().all(|b| b.is_ascii_lowercase());
-            let in_code = text[..at].ends_with(['`', '$', ' ']) && (text[..at].ends_with('`') || text[..at].ends_with("$ ") || text[..at].ends_with("&& "));
+            let in_code = ["`", "$ ", "&& "].iter().any(|before| text[..at].ends_with(before));
+            // The first line of signed bytes is no command.
+            if rest.starts_with("pact v1") {
+                continue;
+            }
             if is_word && in_code {
                 let run = servanda(folder.path(), &[command, "--help"]);
                 assert_eq!(run.code, 0, "{page} names `servanda {command}`: {}", run.err);

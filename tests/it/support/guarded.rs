@@ -103,8 +103,9 @@ fn futures_now<F: std::future::Future>(future: F) -> Option<F::Output> {
 
 /// The customer-support pact, compiled once.
 pub(crate) fn support_pact() -> Live {
-    static PROGRAM: std::sync::LazyLock<Arc<Program>> =
-        std::sync::LazyLock::new(|| Arc::new(Program::compile_text(servanda::pact::template::template("customer-support").unwrap()).unwrap()));
+    static PROGRAM: std::sync::LazyLock<Arc<Program>> = std::sync::LazyLock::new(|| {
+        Arc::new(Program::compile_text(servanda::pact::template::template("customer-support").unwrap()).unwrap())
+    });
     Live::new(Arc::clone(&PROGRAM))
 }
 
