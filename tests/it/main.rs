@@ -19,6 +19,7 @@ mod forward;
 mod guard;
 mod readme;
 mod records;
+mod sidecar;
 mod smuggle;
 mod support;
 mod tidy;

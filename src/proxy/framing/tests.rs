@@ -1,3 +1,5 @@
+//! What is beyond doubt passes, everything else is refused, however the bytes are cut.
+
 use proptest::prelude::*;
 
 use super::*;

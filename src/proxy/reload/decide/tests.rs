@@ -1,3 +1,5 @@
+//! The table of decisions, walked through with really signed pacts.
+
 use super::*;
 use crate::pact::sealed::REQUIRED;
 use crate::pact::template::template;
