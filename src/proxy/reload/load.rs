@@ -33,15 +33,24 @@ pub struct Loaded {
     pub image: Option<Digest>,
 }
 
+/// What runs now.
+#[derive(Clone, Copy, Debug)]
+pub struct Running<'a> {
+    /// The pact in force.
+    pub in_force: &'a InForce,
+    /// What it was compiled to.
+    pub program: &'a Arc<Program>,
+}
+
 /// Reads what the config names and brings it as far as it goes without changing anything.
 ///
 /// # Errors
 /// Why it may not come into force.
-pub fn load(config: &Config, current: Option<&InForce>, memory: &Memory, now_us: i64) -> Result<Loaded, Refused> {
+pub fn load(config: &Config, running: Option<Running<'_>>, memory: &Memory, now_us: i64) -> Result<Loaded, Refused> {
     let packs = Packs::shipped();
     let Some(path) = config.pacts.first() else {
         let demands = Demands { trust: None, require: &[], agent: None, now: now_us.div_euclid(1_000_000) };
-        return finish(config, document("the built-in pact", OBSERVE, packs)?, None, &demands, current, memory, now_us);
+        return finish(config, document("the built-in pact", OBSERVE, packs)?, None, &demands, running, memory, now_us);
     };
     let trust = config.trust.as_ref().map(|trust| trust_file(&trust.keys)).transpose()?;
     let require: Vec<Role> = config.trust.iter().flat_map(|t| &t.require).filter_map(|role| Role::parse(role)).collect();
@@ -54,10 +63,10 @@ pub fn load(config: &Config, current: Option<&InForce>, memory: &Memory, now_us:
         signed_image(config, trust.as_ref(), &image, &name)?;
         let text = image.pacts().first().map(AsRef::as_ref).unwrap_or_default();
         let checked = document(&name, text, packs)?;
-        return finish(config, checked, Some(&image), &demands, current, memory, now_us);
+        return finish(config, checked, Some(&image), &demands, running, memory, now_us);
     }
     let text = String::from_utf8(bytes).map_err(|_| Refused::Broken(format!("{name}: is not UTF-8")))?;
-    finish(config, document(&name, &text, packs)?, None, &demands, current, memory, now_us)
+    finish(config, document(&name, &text, packs)?, None, &demands, running, memory, now_us)
 }
 
 fn finish(
@@ -65,13 +74,18 @@ fn finish(
     checked: CheckedPact,
     image: Option<&Image>,
     demands: &Demands<'_>,
-    current: Option<&InForce>,
+    running: Option<Running<'_>>,
     memory: &Memory,
     now_us: i64,
 ) -> Result<Loaded, Refused> {
-    let accept = decide(current, SealedPact::new(checked)?, demands, memory)?;
+    let accept = decide(running.map(|r| r.in_force), SealedPact::new(checked)?, demands, memory)?;
     let checked = accept.verified.checked();
     let packs = Packs::shipped();
+    if let Some(running) = running.filter(|_| accept.unchanged && image.is_none()) {
+        // The packs are those of this binary, so the same document compiles to the same program.
+        enforceable(config, running.program)?;
+        return Ok(Loaded { program: Arc::clone(running.program), accept, image: None });
+    }
     let program = match image {
         Some(image) => {
             image.program(checked, accept.in_force.signed, packs).map_err(|error| Refused::Uncompilable(error.to_string()))?

@@ -17,7 +17,7 @@ use crate::proxy::state::{PactState, Shared};
 use crate::seal::Digest;
 
 use super::decide::Refused;
-use super::load::{Loaded, load};
+use super::load::{Loaded, Running, load};
 use super::memory::{InForce, Memory};
 
 /// Holds what is in force and replaces it.
@@ -128,9 +128,10 @@ impl Reloader {
             None => (*self.config).clone(),
         };
         fixed(&self.config, &config)?;
-        let loaded = load(&config, Some(&self.in_force), &self.memory, self.told.clock.wall_us())?;
-        // Other packs or another compiler may make another program of the same document.
-        let same = loaded.accept.unchanged && *loaded.program.digest() == *self.live.pin().digest();
+        let program = self.live.pin();
+        let running = Running { in_force: &self.in_force, program: &program };
+        let loaded = load(&config, Some(running), &self.memory, self.told.clock.wall_us())?;
+        let same = loaded.accept.unchanged && loaded.program.digest() == program.digest();
         if same && config == *self.config {
             return Ok(false);
         }
