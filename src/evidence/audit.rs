@@ -62,8 +62,8 @@ struct Audit<'a> {
 
 /// Audits the log in `dir`.
 pub(crate) fn audit(dir: &Path, root: Option<&NoteKey>, heir: Option<&Heir>) -> (LogReport, Claims) {
-    let mut report = LogReport::default();
-    report.boot = dir.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let boot = dir.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let report = LogReport { boot, ..LogReport::default() };
     let mut audit = Audit {
         report,
         claims: Claims::default(),
@@ -110,7 +110,7 @@ impl Audit<'_> {
     fn identity(&mut self, dir: &Path, root: Option<&NoteKey>) {
         match std::fs::read_to_string(dir.join("origin")) {
             Ok(text) => match text.strip_suffix('\n').filter(|origin| note::is_name(origin)) {
-                Some(origin) => self.origin = origin.to_owned(),
+                Some(origin) => origin.clone_into(&mut self.origin),
                 None => self.invalid("wrong_origin", "origin", None, "not one line with an origin"),
             },
             Err(error) => self.invalid("missing_file", "origin", None, error.to_string()),
@@ -146,6 +146,8 @@ impl Audit<'_> {
     fn published_head(&mut self, dir: &Path) -> Option<Checkpoint> {
         let bytes = match std::fs::read(dir.join("checkpoint")) {
             Ok(bytes) => bytes,
+            // A process may die before it publishes its first head; then the next log vouches for the records.
+            Err(_) if self.heir.is_some_and(|heir| !heir.clean) => return None,
             Err(error) => {
                 self.report.find("missing_file", Outcome::Incomplete, "checkpoint", None, error.to_string());
                 return None;
@@ -482,6 +484,9 @@ impl Audit<'_> {
     /// Heads, successor, seal and ends against what was read.
     fn conclude(&mut self, published: Option<Checkpoint>) {
         let size = self.tree.size();
+        if published.is_none() && self.heir.is_some() && self.heads.len() > 1 {
+            self.report.find("missing_file", Outcome::Incomplete, "checkpoint", None, "heads were signed, and none is published");
+        }
         if let Some(head) = published {
             let known = self.roots.get(&head.size).copied().flatten();
             if head.size > size {
@@ -496,7 +501,8 @@ impl Audit<'_> {
                 self.invalid("truncated", "seg-*", Some(head.size), detail);
             }
             if self.sealed.is_some() && head.size < size && self.heads.contains_key(&size) {
-                self.invalid("stale", "checkpoint", Some(head.size), "an older head than the last one in the log");
+                let detail = "an older head than the last one in the log";
+                self.report.find("stale", Outcome::Incomplete, "checkpoint", Some(head.size), detail);
             }
             self.heads.insert(head.size, head.root);
         }

@@ -53,12 +53,12 @@ pub(crate) fn lock(dir: &Path) -> Result<File, LogError> {
 }
 
 /// Everything up to the running thread.
-pub(crate) fn start(options: LogOptions, files: Arc<dyn Files>) -> Result<(LogHandle, JoinHandle<()>), LogError> {
+pub(crate) fn start(options: &LogOptions, files: Arc<dyn Files>) -> Result<(LogHandle, JoinHandle<()>), LogError> {
     let logs = options.dir.join("logs");
     for dir in [&options.dir, &logs] {
         files.create_dir(dir).map_err(LogError::file(dir))?;
     }
-    let root = root_key(&options)?;
+    let root = root_key(options)?;
     let found = adopt(&*files, &options.dir, &logs)?;
     let boot = boot_id(&*files, &logs)?;
     let fingerprint = encode::hex(root.verifying().as_bytes().get(..4).unwrap_or_default());
@@ -90,7 +90,7 @@ pub(crate) fn start(options: LogOptions, files: Arc<dyn Files>) -> Result<(LogHa
     if let Err(error) = make_reserve(&*files, &reserve) {
         tracing::warn!(%error, "no reserve for the evidence log");
     }
-    let pruned = prune(&*files, &options, &logs, &boot);
+    let pruned = prune(&*files, options, &logs, &boot);
     let disk_bytes = logs_on_disk(&*files, &logs).iter().map(|(_, bytes, _)| bytes).sum();
 
     let mut secret = [0u8; 32];
@@ -118,7 +118,7 @@ pub(crate) fn start(options: LogOptions, files: Arc<dyn Files>) -> Result<(LogHa
     let setup =
         Setup { files, dir, reserve, key, checkpoint_every: options.checkpoint_every, heartbeat_every: options.heartbeat_every };
     let mut writer = Writer::new(setup, shared.clone(), disk_bytes);
-    writer.begin(first_records(&options, &shared, &instance, found.as_ref(), pruned))?;
+    writer.begin(first_records(options, &shared, &instance, found.as_ref(), pruned))?;
     let (queue, messages) = sync_channel(LOG_QUEUE_RECORDS_MAX + CHANNEL_EXTRA);
     let thread = std::thread::Builder::new()
         .name("evidence".to_owned())
@@ -186,15 +186,10 @@ fn first_records(
     found: Option<&Found>,
     pruned: Vec<Pruned>,
 ) -> Vec<Record> {
-    let head = shared.head(Default::default());
     let int = |n: u64| Int::saturating(n);
     let mut records = vec![Record::from(LogOpen {
         build: options.build,
         config: options.config,
-        id: head.id,
-        kind: Default::default(),
-        log: head.log.clone(),
-        mono_us: head.mono_us,
         origin: Text::from(shared.origin.as_str()),
         prev: found.map(|found| Prev {
             clean: found.clean,
@@ -209,21 +204,17 @@ fn first_records(
             Some(found) if found.damaged => "damage",
             Some(_) => "restart",
         }),
-        spec: Default::default(),
-        time_us: head.time_us,
         vkey: Text::from(key.to_string()),
+        ..LogOpen::default()
     })];
     if let Some(found) = found.filter(|found| !found.clean) {
         let more = |len: usize| (len > RECORD_ARRAY_MAX).then(|| Int::saturating(len - RECORD_ARRAY_MAX));
         records.push(Record::from(Recovery {
             bytes: int(found.cut.map_or(0, |(bytes, _)| bytes)),
             digest: found.cut.map(|(_, digest)| digest),
-            id: head.id,
             ids: found.open.iter().copied().take(RECORD_ARRAY_MAX).collect(),
             ids_more: more(found.open.len()),
             in_flight: found.in_flight.map(int),
-            kind: Default::default(),
-            log: head.log.clone(),
             missing: found
                 .missing
                 .iter()
@@ -231,10 +222,8 @@ fn first_records(
                 .map(|(first, last)| Range { first: int(*first), last: int(*last) })
                 .collect(),
             missing_more: more(found.missing.len()),
-            mono_us: head.mono_us,
             origin: Text::from(found.origin.as_str()),
-            spec: Default::default(),
-            time_us: head.time_us,
+            ..Recovery::default()
         }));
     }
     let mut pruned = pruned;

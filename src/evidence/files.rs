@@ -159,3 +159,6 @@ impl Segment for DiskSegment {
         self.0.sync_all()
     }
 }
+
+#[cfg(test)]
+pub(crate) mod simulated;

@@ -1,12 +1,11 @@
 //! The storage under a log, file by file, beside what [`verify`] says of its content. Reads only.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use serde::Serialize;
 
 use super::error::LogError;
-use super::report::{Outcome, plain};
+use super::report::{Outcome, add, plain};
 use super::segment::{self, FrameKind, HEADER, Step};
 use super::verify::{Policy, Report, logs_of, verify};
 
@@ -56,22 +55,23 @@ impl FsckReport {
     pub fn text(&self) -> String {
         let mut out = String::new();
         for s in &self.segments {
-            // Writing into a string cannot fail.
-            drop(writeln!(
-                out,
-                "{}/{}  {} bytes, {} frames, {} records{}{}{}",
-                plain(&s.boot),
-                plain(&s.file),
-                s.bytes,
-                s.frames,
-                s.records,
-                if s.spare > 0 { format!(", {} bytes of room", s.spare) } else { String::new() },
-                if s.torn > 0 { format!(", {} bytes of a torn tail", s.torn) } else { String::new() },
-                if s.damaged.is_empty() { String::new() } else { format!(", damaged at {:?}", s.damaged) },
-            ));
+            add(
+                &mut out,
+                format_args!(
+                    "{}/{}  {} bytes, {} frames, {} records{}{}{}\n",
+                    plain(&s.boot),
+                    plain(&s.file),
+                    s.bytes,
+                    s.frames,
+                    s.records,
+                    if s.spare > 0 { format!(", {} bytes of room", s.spare) } else { String::new() },
+                    if s.torn > 0 { format!(", {} bytes of a torn tail", s.torn) } else { String::new() },
+                    if s.damaged.is_empty() { String::new() } else { format!(", damaged at {:?}", s.damaged) },
+                ),
+            );
         }
         for (file, bytes) in &self.recovered {
-            drop(writeln!(out, "recovery/{}  {bytes} bytes cut from a torn tail", plain(file)));
+            add(&mut out, format_args!("recovery/{}  {bytes} bytes cut from a torn tail\n", plain(file)));
         }
         if !self.reserve {
             out.push_str("no reserve: a full disk leaves no room for gap and seal records\n");
@@ -141,16 +141,14 @@ fn look(boot: String, name: String, file: &[u8]) -> SegmentReport {
                 report.spare = file.len().saturating_sub(at) as u64;
                 return report;
             }
-            Step::Bad => match segment::resync(file, at + 1, index) {
-                Some(frame) => {
-                    report.damaged.push(at as u64);
-                    at = frame.at;
-                }
-                None => {
-                    report.torn = (file.len() - at) as u64;
+            Step::Bad => {
+                let Some(frame) = segment::resync(file, at + 1, index) else {
+                    report.torn = file.len().saturating_sub(at) as u64;
                     return report;
-                }
-            },
+                };
+                report.damaged.push(at as u64);
+                at = frame.at;
+            }
         }
     }
 }

@@ -106,20 +106,27 @@ pub(crate) enum Message {
     Close(Keeper),
 }
 
+/// The answer once it is there, and who waits for it.
+#[derive(Debug, Default)]
+struct Awaited {
+    answer: Option<Result<u64, LogError>>,
+    waker: Option<Waker>,
+}
+
 /// A promise that the writer keeps.
 #[derive(Debug, Default)]
 struct Promise {
-    state: Mutex<(Option<Result<u64, LogError>>, Option<Waker>)>,
+    state: Mutex<Awaited>,
     done: Condvar,
 }
 
 impl Promise {
     fn keep(&self, result: Result<u64, LogError>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.0.is_none() {
-            state.0 = Some(result);
+        if state.answer.is_none() {
+            state.answer = Some(result);
             self.done.notify_all();
-            if let Some(waker) = state.1.take() {
+            if let Some(waker) = state.waker.take() {
                 waker.wake();
             }
         }
@@ -164,7 +171,7 @@ impl Ticket {
     pub fn wait(self) -> Result<u64, LogError> {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            if let Some(result) = state.0.take() {
+            if let Some(result) = state.answer.take() {
                 return result;
             }
             state = self.0.done.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -177,13 +184,11 @@ impl Future for Ticket {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match &state.0 {
-            Some(result) => Poll::Ready(result.clone()),
-            None => {
-                state.1 = Some(context.waker().clone());
-                Poll::Pending
-            }
+        if let Some(answer) = &state.answer {
+            return Poll::Ready(answer.clone());
         }
+        state.waker = Some(context.waker().clone());
+        Poll::Pending
     }
 }
 

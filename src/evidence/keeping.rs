@@ -58,6 +58,7 @@ object! {
     }
 
     /// First record of a log.
+    #[derive(Default)]
     LogOpen {
         /// Digest of the program file, where known.
         build: Option<Digest>,
@@ -86,6 +87,7 @@ object! {
     }
 
     /// Last record of a log; nothing may follow.
+    #[derive(Default)]
     LogSeal {
         /// Set by the log.
         id: RecordId,
@@ -109,6 +111,7 @@ object! {
 
     /// Counters since the log was opened. They count what stands before this record, so that a verifier
     /// can count again.
+    #[derive(Default)]
     Heartbeat {
         /// Exchanges by act.
         acts: ActCounts,
@@ -173,6 +176,7 @@ object! {
     }
 
     /// What was found of the log before this one.
+    #[derive(Default)]
     Recovery {
         /// Bytes cut from the torn tail.
         bytes: Int,
@@ -205,6 +209,7 @@ object! {
     }
 
     /// The wall clock moved apart from the steady one.
+    #[derive(Default)]
     ClockStep {
         /// By how much; negative is back.
         delta_us: Int,

@@ -80,13 +80,14 @@ impl Log {
     }
 
     /// Opens a log.
-    pub fn open_with(options: LogOptions) -> Result<Self, LogError> {
+    pub fn open_with(options: impl std::borrow::Borrow<LogOptions>) -> Result<Self, LogError> {
+        let options = options.borrow();
         let lock = boot::lock(&options.dir)?;
         Self::open_in(options, Arc::new(Disk), Some(lock))
     }
 
     /// Opens a log on these files.
-    pub(crate) fn open_in(options: LogOptions, files: Arc<dyn Files>, lock: Option<std::fs::File>) -> Result<Self, LogError> {
+    pub(crate) fn open_in(options: &LogOptions, files: Arc<dyn Files>, lock: Option<std::fs::File>) -> Result<Self, LogError> {
         let (handle, thread) = boot::start(options, files)?;
         Ok(Self { handle, thread: Some(thread), lock })
     }

@@ -9,6 +9,7 @@
 mod audit;
 mod boot;
 mod check;
+mod counters;
 mod error;
 mod files;
 pub mod fsck;

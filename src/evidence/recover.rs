@@ -1,7 +1,7 @@
 //! What a crash left: reading a log as it lies on disk, and putting its tail in order.
 //!
 //! A torn tail (nothing sound after it) is copied to `recovery/` and cut. Damage in the middle (sound
-//! frames after it) is never cut: good records are kept, the rest is named. Doing it twice, or being
+//! frames after it that a later sync made durable) is never cut: good records are kept, the rest is named. Doing it twice, or being
 //! killed while doing it, gives the same bytes.
 
 use std::collections::BTreeSet;
@@ -141,7 +141,9 @@ pub(crate) fn recover(files: &dyn Files, dir: &Path, boot: &str, attic: &Path) -
         let next = segments.get(at + 1).map(|((next, _), _)| *next);
         let end = if segment::header_fits(&file, &log, *first) {
             walk(&file, HEADER, *first, next, &mut contents)
-        } else if let Some(frame) = segment::resync(&file, HEADER, *first) {
+        } else if let Some(frame) =
+            segment::resync(&file, HEADER, *first).filter(|frame| at + 1 < segments.len() || !is_last_group(&file, frame.at))
+        {
             contents.holes = true;
             walk(&file, frame.at, *first, next, &mut contents)
         } else {
@@ -155,7 +157,13 @@ pub(crate) fn recover(files: &dyn Files, dir: &Path, boot: &str, attic: &Path) -
         return Ok(None);
     }
     let cut = tails.total()?;
-    Ok(Some(judge(&read, origin, contents, cut)))
+    let (found, note) = judge(&read, origin, contents, cut);
+    // A head that is stored but was not published yet is published now: the same bytes as it would have been.
+    let path = dir.join("checkpoint");
+    if let Some(note) = note.filter(|note| files.read(&path).ok().as_ref() != Some(note)) {
+        files.publish(&path, &note, false).map_err(LogError::file(&path))?;
+    }
+    Ok(Some(found))
 }
 
 struct Walk {
@@ -186,7 +194,7 @@ fn walk(file: &[u8], from: usize, first: u64, next: Option<u64>, contents: &mut 
             }
             Step::End => return Walk { end: at, hole },
             Step::Bad => match segment::resync(file, at, index) {
-                Some(frame) if next.is_none_or(|next| frame.index < next) => {
+                Some(frame) if next.map_or_else(|| !is_last_group(file, frame.at), |next| frame.index < next) => {
                     hole = true;
                     contents.holes = true;
                     at = frame.at;
@@ -194,6 +202,28 @@ fn walk(file: &[u8], from: usize, first: u64, next: Option<u64>, contents: &mut 
                 _ => return Walk { end: at, hole },
             },
         }
+    }
+}
+
+/// Whether all that is sound from here on belongs to one group. The sectors of a group that was never
+/// synced may reach the disk in any order, and nobody was told that it is there: it is a torn tail, not
+/// damage. Once a group was synced, another group or a head follows before long.
+fn is_last_group(file: &[u8], from: usize) -> bool {
+    let (mut at, mut committed) = (from, false);
+    loop {
+        let frame = match segment::step(file, at) {
+            Step::Frame(frame) => frame,
+            Step::End => return true,
+            Step::Bad => match segment::resync(file, at, 0) {
+                Some(frame) => frame,
+                None => return true,
+            },
+        };
+        if committed || frame.kind == FrameKind::Checkpoint {
+            return false;
+        }
+        committed = frame.kind == FrameKind::Commit;
+        at = frame.end();
     }
 }
 
@@ -234,7 +264,7 @@ impl Tails<'_> {
             Err(error) => return Err(LogError::file(self.attic)(error)),
         };
         let mut bytes = Vec::new();
-        for name in kept.iter().filter(|n| n.starts_with(&format!("{}-", self.boot)) && n.ends_with(".tail")) {
+        for name in kept.iter().filter(|n| n.strip_prefix(self.boot).is_some_and(|n| n.starts_with("-seg-"))) {
             let path = self.attic.join(name);
             bytes.extend(self.files.read(&path).map_err(LogError::file(&path))?);
         }
@@ -242,21 +272,22 @@ impl Tails<'_> {
     }
 }
 
-/// Holds what is there against what was signed.
+/// Holds what is there against what was signed; with the note of the largest head.
 fn judge(
     read: &dyn Fn(&str) -> std::io::Result<Vec<u8>>,
     origin: String,
     contents: Contents,
     cut: Option<(u64, Digest)>,
-) -> Found {
+) -> (Found, Option<Vec<u8>>) {
     let key = instance_key(read, &origin);
     let mut notes = contents.heads;
     notes.extend(read("checkpoint").ok());
-    let signed = notes
-        .iter()
-        .filter_map(|note| Checkpoint::parse(note::open(note, &[key.as_ref()?]).ok()?).ok())
-        .filter(|head| head.origin == origin)
-        .max_by_key(|head| head.size);
+    let best = notes
+        .into_iter()
+        .filter_map(|note| Some((Checkpoint::parse(note::open(&note, &[key.as_ref()?]).ok()?).ok()?, note)))
+        .filter(|(head, _)| head.origin == origin)
+        .max_by_key(|(head, _)| head.size);
+    let (signed, note) = best.unzip();
     let mut tree = Tree::default();
     let mut damaged = contents.holes;
     for leaf in &contents.leaves {
@@ -280,7 +311,7 @@ fn judge(
         miss(end, head.size - 1);
     }
     damaged |= !missing.is_empty();
-    Found {
+    let found = Found {
         size: tree.size(),
         root: tree.root(),
         clean: contents.sealed && !damaged && cut.is_none() && signed.as_ref().is_some_and(|head| head.size == end),
@@ -291,7 +322,8 @@ fn judge(
         in_flight: contents.in_flight.filter(|_| !contents.sealed),
         damaged,
         origin,
-    }
+    };
+    (found, note)
 }
 
 /// The key of the log by its delegation. Who signed the delegation is the verifier's question.

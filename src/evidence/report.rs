@@ -1,7 +1,6 @@
 //! What a verification says: as data, and as text for people.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use serde::Serialize;
 
@@ -199,10 +198,14 @@ struct Lines(String);
 
 impl Lines {
     fn line(&mut self, line: std::fmt::Arguments<'_>) {
-        // Writing into a string cannot fail.
-        drop(self.0.write_fmt(line));
+        self.0 += &line.to_string();
         self.0.push('\n');
     }
+}
+
+/// Adds to a text.
+pub(crate) fn add(out: &mut String, what: std::fmt::Arguments<'_>) {
+    out.push_str(&what.to_string());
 }
 
 /// Text from a log is shown without control characters: what an attacker wrote stays inert.

@@ -73,7 +73,8 @@ impl Text {
 
 /// The longest prefix of `text` with at most `max` bytes.
 pub(crate) fn cut(text: &str, max: usize) -> &str {
-    text.get(..text.floor_char_boundary(max)).unwrap_or_default()
+    let end = (0..=max.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    end.and_then(|end| text.get(..end)).unwrap_or_default()
 }
 
 impl Default for Text {

@@ -1,7 +1,6 @@
 //! One record for people: `show` explains a block.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::Path;
 
 use serde::Serialize;
@@ -10,7 +9,7 @@ use serde_json::Value;
 use super::error::LogError;
 use super::kind::Kind;
 use super::read::frames;
-use super::report::plain;
+use super::report::{add, plain};
 use super::segment::FrameKind;
 use super::shape::RecordId;
 use super::verify::logs_of;
@@ -55,12 +54,12 @@ fn find(log: &Path, id: Option<&str>, index: Option<u64>) -> Result<Option<Shown
     let field = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
     let mut hit: Option<(u64, Value)> = None;
     frames(log, &mut |kind, at, bytes| {
-        if kind == FrameKind::Record && (index == Some(at) || id.is_some_and(|id| contains(bytes, id))) {
-            if let Ok(value) = serde_json::from_slice::<Value>(bytes)
-                && (id.is_none() || field(&value, "id").as_deref() == id)
-            {
-                hit = Some((at, value));
-            }
+        if kind == FrameKind::Record
+            && (index == Some(at) || id.is_some_and(|id| contains(bytes, id)))
+            && let Ok(value) = serde_json::from_slice::<Value>(bytes)
+            && (id.is_none() || field(&value, "id").as_deref() == id)
+        {
+            hit = Some((at, value));
         }
         hit.is_none()
     })?;
@@ -70,13 +69,15 @@ fn find(log: &Path, id: Option<&str>, index: Option<u64>) -> Result<Option<Shown
     let mut related = Vec::new();
     frames(log, &mut |kind, at, bytes| {
         let key = of.as_deref().unwrap_or(&own);
-        if kind == FrameKind::Record && at != index && contains(bytes, key) && related.len() < 32 {
-            if let Ok(value) = serde_json::from_slice::<Value>(bytes) {
-                let belongs =
-                    if of.is_some() { field(&value, "id") == of } else { field(&value, "exchange").as_ref() == Some(&own) };
-                if belongs {
-                    related.push((at, value));
-                }
+        if kind == FrameKind::Record
+            && at != index
+            && related.len() < 32
+            && contains(bytes, key)
+            && let Ok(value) = serde_json::from_slice::<Value>(bytes)
+        {
+            let belongs = if of.is_some() { field(&value, "id") == of } else { field(&value, "exchange").as_ref() == Some(&own) };
+            if belongs {
+                related.push((at, value));
             }
         }
         true
@@ -112,8 +113,7 @@ fn word(value: &Value, key: &str) -> String {
 
 fn line(out: &mut String, name: &str, text: &str) {
     if !text.is_empty() {
-        // Writing into a string cannot fail.
-        drop(writeln!(out, "  {name:<12} {text}"));
+        add(out, format_args!("  {name:<12} {text}\n"));
     }
 }
 
@@ -126,8 +126,8 @@ fn time(value: &Value) -> String {
 fn list(value: &Value, key: &str, tell: impl Fn(&Value) -> String) -> String {
     let items = value.get(key).and_then(Value::as_array).into_iter().flatten();
     let mut text = items.map(tell).collect::<Vec<_>>().join(", ");
-    if let Some(more) = value.get(&format!("{key}_more")).and_then(Value::as_u64) {
-        text.push_str(&format!(" and {more} more"));
+    if let Some(more) = value.get(format!("{key}_more")).and_then(Value::as_u64) {
+        add(&mut text, format_args!(" and {more} more"));
     }
     text
 }
@@ -141,7 +141,7 @@ fn tell(out: &mut String, origin: &str, index: u64, record: &Value) {
     let kind = word(record, "kind");
     let act = word(record, "act");
     let mode = word(record, "mode");
-    drop(writeln!(out, "{kind} {index} of {}", plain(origin)));
+    add(out, format_args!("{kind} {index} of {}\n", plain(origin)));
     line(out, "id", &word(record, "id"));
     line(out, "time", &time(record));
     let done = match (act.as_str(), mode.as_str()) {

@@ -17,15 +17,15 @@ use std::time::Duration;
 
 use sha2::Digest as _;
 
+use super::counters::Counters;
 use super::error::LogError;
 use super::files::{Files, Segment};
 use super::handle::{GapCause, Keeper, Message, Meta, Pending, Shared, canonical};
 use super::merkle::{Tree, leaf_hash};
 use super::note::{self, Checkpoint};
-use super::record::{ActCounts, ClockStep, Gap, Heartbeat, Int, LogSeal, Record, Text};
+use super::record::{ClockStep, Gap, Heartbeat, Int, LogId, LogSeal, Record, RecordId, Spec, Tag, Text};
 use super::segment::{self, FRAME, FrameKind, GROUP_BYTES, GROUP_RECORDS, HEADER};
 use crate::base::telemetry;
-use crate::base::verdict::Act;
 use crate::seal::{Digest, SigningKey};
 
 /// First segment of a log, and the reserve.
@@ -62,17 +62,6 @@ pub(crate) struct Setup {
     pub(crate) key: SigningKey,
     pub(crate) checkpoint_every: Duration,
     pub(crate) heartbeat_every: Duration,
-}
-
-#[derive(Debug, Default)]
-struct Counters {
-    acts: [u64; 5],
-    ended: u64,
-    errors: u64,
-    interventions: u64,
-    unjudged: u64,
-    lost: u64,
-    fsync_us: u64,
 }
 
 /// The writing half of a log.
@@ -306,16 +295,8 @@ impl Writer {
         telemetry::evidence_records(group.len() as u64);
         self.shared.durable.store(self.tree.size(), Release);
         for (at, pending) in group.into_iter().enumerate() {
-            let Meta { exchange, intervention, unjudged, abandoned, charge, .. } = pending.meta;
-            if let Some(act) = exchange {
-                if let Some(count) = self.counters.acts.get_mut(act as usize) {
-                    *count += 1;
-                }
-                self.counters.ended += 1;
-                self.counters.unjudged += u64::from(unjudged);
-                self.counters.errors += u64::from(abandoned);
-            }
-            self.counters.interventions += u64::from(intervention);
+            let charge = pending.meta.charge;
+            self.counters.count(&pending.meta);
             if charge > 0 {
                 self.fresh = true;
                 self.shared.give_back(charge);
@@ -347,7 +328,7 @@ impl Writer {
                     self.retire();
                     self.active = Some(active);
                 }
-                Err(error) if own => match self.from_reserve(bytes) {
+                Err(error) if own => match self.take_reserve(bytes) {
                     Some(active) => {
                         self.retire();
                         self.active = Some(active);
@@ -374,7 +355,7 @@ impl Writer {
     }
 
     /// The reserve, moved into place. It is made anew once there is room.
-    fn from_reserve(&mut self, bytes: u64) -> Option<Active> {
+    fn take_reserve(&mut self, bytes: u64) -> Option<Active> {
         if HEADER as u64 + bytes > SEGMENT_MIN {
             return None;
         }
@@ -443,16 +424,7 @@ impl Writer {
         if delta.abs() > STEP_US {
             self.drift_us = drift;
             self.stepped = true;
-            let head = self.shared.head(Default::default());
-            self.append(Record::from(ClockStep {
-                delta_us: Int::saturating(delta),
-                id: head.id,
-                kind: Default::default(),
-                log: head.log,
-                mono_us: head.mono_us,
-                spec: Default::default(),
-                time_us: head.time_us,
-            }))?;
+            self.append(Record::from(ClockStep { delta_us: Int::saturating(delta), ..ClockStep::default() }))?;
         }
         let now = self.shared.clock.steady_ns();
         let due = |then: u64, every: Duration| now.saturating_sub(then) >= u64::try_from(every.as_nanos()).unwrap_or(u64::MAX);
@@ -470,19 +442,18 @@ impl Writer {
         loop {
             let taken = self.shared.gaps.lock().unwrap_or_else(PoisonError::into_inner).pop_first();
             let Some((cause, tally)) = taken else { return Ok(()) };
-            let head = self.shared.head(Default::default());
             let record = Gap {
                 cause: Text::from(cause.as_str()),
                 count: Int::saturating(tally.count),
                 digest: Digest(tally.digest.clone().finalize().into()),
                 first_us: Int::saturating(tally.first_us),
-                id: head.id,
-                kind: Default::default(),
+                id: RecordId::default(),
+                kind: Tag,
                 last_us: Int::saturating(tally.last_us),
-                log: head.log,
-                mono_us: head.mono_us,
-                spec: Default::default(),
-                time_us: head.time_us,
+                log: LogId::default(),
+                mono_us: Int::default(),
+                spec: Spec,
+                time_us: Int::default(),
             };
             let count = tally.count;
             if let Err(error) = self.append(Record::from(record)) {
@@ -501,34 +472,11 @@ impl Writer {
     }
 
     fn heartbeat(&mut self) -> Result<(), LogError> {
-        let head = self.shared.head(Default::default());
-        let int = |n: u64| Int::saturating(n);
-        let count = |act: Act| int(self.counters.acts.get(act as usize).copied().unwrap_or(0));
-        let spool = self.spool();
         let record = Heartbeat {
-            acts: ActCounts {
-                allow: count(Act::Allow),
-                block: count(Act::Block),
-                flag: count(Act::Flag),
-                hold: count(Act::Hold),
-                redact: count(Act::Redact),
-            },
-            ended: int(self.counters.ended),
-            errors: int(self.counters.errors),
-            fsync_us: int(self.counters.fsync_us),
-            id: head.id,
-            interventions: int(self.counters.interventions),
-            kind: Default::default(),
-            log: head.log,
-            lost: int(self.counters.lost),
-            mono_us: head.mono_us,
-            seen: None,
-            shed: int(self.shared.shed.load(Relaxed)),
-            spec: Default::default(),
-            spool_bytes: int(spool),
-            started: int(self.shared.started.load(Acquire)),
-            time_us: head.time_us,
-            unjudged: int(self.counters.unjudged),
+            shed: Int::saturating(self.shared.shed.load(Relaxed)),
+            spool_bytes: Int::saturating(self.spool()),
+            started: Int::saturating(self.shared.started.load(Acquire)),
+            ..self.counters.heartbeat()
         };
         self.append(Record::from(record))?;
         self.heartbeat_ns = self.shared.clock.steady_ns();
@@ -609,18 +557,12 @@ impl Writer {
             }
         }
         let in_flight = self.shared.started.load(Acquire).saturating_sub(self.counters.ended);
-        let head = self.shared.head(Default::default());
         let size = self.tree.size() + 1;
         self.append(Record::from(LogSeal {
-            id: head.id,
             in_flight: (in_flight > 0).then(|| Int::saturating(in_flight)),
-            kind: Default::default(),
-            log: head.log,
-            mono_us: head.mono_us,
             reason: Text::from(reason),
             size: Int::saturating(size),
-            spec: Default::default(),
-            time_us: head.time_us,
+            ..LogSeal::default()
         }))?;
         self.checkpoint()?;
         if let Some(mut active) = self.active.take() {

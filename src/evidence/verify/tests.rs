@@ -24,7 +24,7 @@ fn sealed(count: usize) -> Small {
     let dir = tempfile::tempdir().unwrap();
     let mut options = LogOptions::new(dir.path());
     options.clock = std::sync::Arc::new(ManualClock::at(1_760_000_000_000_000));
-    let log = Log::open_with(options).unwrap();
+    let log = Log::open_with(&options).unwrap();
     let handle = log.handle();
     for n in 0..count {
         let slot = handle.reserve().unwrap();
