@@ -152,9 +152,12 @@ impl Shared {
         let mut seen = progress.mark();
         let response = loop {
             if let Ok(outcome) = tokio::time::timeout(self.forward.idle, &mut answer).await {
-                break outcome.map_err(|error| match progress.is_broken() {
-                    true => Problem::bad_request("request_broken", "the request body broke off or its framing is wrong"),
-                    false => failure(&self.forward.origin, &error),
+                break outcome.map_err(|error| {
+                    if progress.is_broken() {
+                        Problem::bad_request("request_broken", "the request body broke off or its framing is wrong")
+                    } else {
+                        failure(&self.forward.origin, &error)
+                    }
                 })?;
             }
             let now = progress.mark();

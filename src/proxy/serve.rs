@@ -117,7 +117,7 @@ impl Sidecar {
         .await?;
         state.change(|s| s.listeners = listeners(&config, &serving.addresses));
 
-        let (wishes, wished) = mpsc::channel(WISHES_MAX);
+        let (wishes, inbox) = mpsc::channel(WISHES_MAX);
         let (token, made) = Token::open(&config.admin.token_file)?;
         let context = Context {
             state: state.clone(),
@@ -142,7 +142,7 @@ impl Sidecar {
                 }
             });
         }
-        tasks.spawn(Reloads::start(reloader, common, guarded, wished, state.clone())?.run());
+        tasks.spawn(Reloads::start(reloader, common, guarded, inbox, state.clone())?.run());
         let token = made.then(|| config.admin.token_file.clone());
         Ok(Self { serving, admin, token, tasks, drain, state, wishes, log })
     }
@@ -262,7 +262,7 @@ struct Reloads {
     reloader: Reloader,
     common: Common,
     seats: Vec<Seat>,
-    wished: mpsc::Receiver<ReloadWish>,
+    inbox: mpsc::Receiver<ReloadWish>,
     changed: mpsc::Receiver<()>,
     watch: Watch,
     state: Shared,
@@ -273,20 +273,20 @@ impl Reloads {
         reloader: Reloader,
         common: Common,
         seats: Vec<Seat>,
-        wished: mpsc::Receiver<ReloadWish>,
+        inbox: mpsc::Receiver<ReloadWish>,
         state: Shared,
     ) -> Result<Self, ProxyError> {
         let (sender, changed) = mpsc::channel(1);
         let mut watch = Watch::new(sender)?;
         let files = reloader.files();
         watch.files(files.iter().map(PathBuf::as_path))?;
-        Ok(Self { reloader, common, seats, wished, changed, watch, state })
+        Ok(Self { reloader, common, seats, inbox, changed, watch, state })
     }
 
     async fn run(mut self) {
         loop {
             let wish = tokio::select! {
-                wish = self.wished.recv() => match wish {
+                wish = self.inbox.recv() => match wish {
                     Some(wish) => Some(wish),
                     None => return,
                 },
@@ -305,14 +305,14 @@ impl Reloads {
                 && let Some(outcome) = self.state.now().reload
                 && told.send(outcome).is_err()
             {
-                tracing::debug!("whoever wished for the reload has left");
+                tracing::debug!("whoever inbox for the reload has left");
             }
         }
     }
 
     /// Compiling may take a while and reads files: not on a thread that serves.
     async fn reload(mut self, asked: bool) -> Option<Self> {
-        let Self { mut reloader, common, seats, wished, changed, watch, state } = self;
+        let Self { mut reloader, common, seats, inbox, changed, watch, state } = self;
         let done = tokio::task::spawn_blocking(move || {
             let did = reloader.reload(asked);
             (reloader, did)
@@ -324,7 +324,7 @@ impl Reloads {
                 return None;
             }
         };
-        self = Self { reloader, common, seats, wished, changed, watch, state };
+        self = Self { reloader, common, seats, inbox, changed, watch, state };
         if did == Did::Loaded {
             self.apply();
         }

@@ -178,7 +178,7 @@ fn rollout(section: &Section<'_>, out: &mut Diagnostics) -> Rollout {
         proof: text("proof", out),
         review: review.given().then(|| Review {
             next: date(&review, "next", out),
-            every: review.node("every").map(|_| review.duration("every", Duration::from_secs(30 * 86_400), out)),
+            every: review.node("every").map(|_| review.duration("every", Duration::from_hours(30 * 24), out)),
         }),
         expand_when: expand.given().then(|| ExpandWhen {
             mode_days: expand.count("mode_days", 0..=3_650, out),

@@ -24,29 +24,29 @@ const OBSERVE: &str = include_str!("observe.pact.yaml");
 
 /// A pact that may come into force.
 #[derive(Debug)]
-pub struct Loaded {
+pub(crate) struct Loaded {
     /// The decision with its proof.
-    pub accept: Accept,
+    pub(crate) accept: Accept,
     /// What it compiles to.
-    pub program: Arc<Program>,
+    pub(crate) program: Arc<Program>,
     /// Digest of the image it came from.
-    pub image: Option<Digest>,
+    pub(crate) image: Option<Digest>,
 }
 
 /// What runs now.
 #[derive(Clone, Copy, Debug)]
-pub struct Running<'a> {
+pub(crate) struct Running<'a> {
     /// The pact in force.
-    pub in_force: &'a InForce,
+    pub(crate) in_force: &'a InForce,
     /// What it was compiled to.
-    pub program: &'a Arc<Program>,
+    pub(crate) program: &'a Arc<Program>,
 }
 
 /// Reads what the config names and brings it as far as it goes without changing anything.
 ///
 /// # Errors
 /// Why it may not come into force.
-pub fn load(config: &Config, running: Option<Running<'_>>, memory: &Memory, now_us: i64) -> Result<Loaded, Refused> {
+pub(crate) fn load(config: &Config, running: Option<Running<'_>>, memory: &Memory, now_us: i64) -> Result<Loaded, Refused> {
     let packs = Packs::shipped();
     let Some(path) = config.pacts.first() else {
         let demands = Demands { trust: None, require: &[], agent: None, now: now_us.div_euclid(1_000_000) };
