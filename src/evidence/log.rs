@@ -1,67 +1,16 @@
 //! The log: opening a directory, the thread that writes, closing.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 pub use super::error::LogError;
 pub use super::handle::{Full, GapCause, LogHandle, Slot, Ticket};
+pub use super::options::LogOptions;
 pub use super::privacy::Commitment;
 
 use super::boot;
 use super::files::{Disk, Files};
 use super::handle::{Message, promise};
-use crate::base::clock::{SharedClock, SystemClock};
-use crate::seal::Digest;
-
-/// How a log is opened. Every value has a working default.
-#[derive(Clone, Debug)]
-pub struct LogOptions {
-    /// The directory; made if it is not there.
-    pub dir: PathBuf,
-    /// Key file of the root; by default `root.key` in the directory, made on first run.
-    pub root_key: Option<PathBuf>,
-    /// Source of time. Cadences are read from it, so that tests drive them by hand and [`LogHandle::flush`].
-    pub clock: SharedClock,
-    /// First part of the origin.
-    pub domain: String,
-    /// The sidecar's part of the origin; by default drawn from the root key.
-    pub name: Option<String>,
-    /// A signed head at most so often while records arrive.
-    pub checkpoint_every: Duration,
-    /// Counters and a head at least so often, also when nothing happens.
-    pub heartbeat_every: Duration,
-    /// Logs older than this are removed when the directory is opened.
-    pub keep: Duration,
-    /// Oldest logs are removed while all together are larger.
-    pub keep_bytes: u64,
-    /// Records that may wait for the thread; at most [`crate::base::limits::LOG_QUEUE_RECORDS_MAX`].
-    pub queue_records: usize,
-    /// Digest of the program file, for `log.open`.
-    pub build: Option<Digest>,
-    /// Digest of the configuration, for `log.open`.
-    pub config: Option<Digest>,
-}
-
-impl LogOptions {
-    /// The defaults, in this directory.
-    pub fn new(dir: impl AsRef<Path>) -> Self {
-        Self {
-            dir: dir.as_ref().to_owned(),
-            root_key: None,
-            clock: SystemClock::shared(),
-            domain: "servanda.local".to_owned(),
-            name: None,
-            checkpoint_every: Duration::from_secs(1),
-            heartbeat_every: Duration::from_secs(60),
-            keep: Duration::from_secs(7 * 86_400),
-            keep_bytes: 10 << 30,
-            queue_records: crate::base::limits::LOG_QUEUE_RECORDS_MAX,
-            build: None,
-            config: None,
-        }
-    }
-}
 
 /// An open log. Owns its thread and the lock on its directory; closing it seals it.
 #[derive(Debug)]

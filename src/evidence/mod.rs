@@ -19,6 +19,7 @@ pub mod kind;
 pub mod log;
 pub mod merkle;
 pub mod note;
+mod options;
 mod privacy;
 pub mod prove;
 mod read;
