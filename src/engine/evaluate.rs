@@ -9,7 +9,7 @@ use super::condition::{Truth, View, local_time, run};
 use super::event::Event;
 use super::exchange::{Bits, Exchange, RuleHit};
 use super::facts::Fact;
-use super::judge::Reason;
+use super::reason::Reason;
 use crate::base::names::{DataCategory, Stage};
 use crate::base::verdict::Act;
 use crate::pact::decimal::Decimal;

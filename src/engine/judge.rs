@@ -1,5 +1,6 @@
 //! The one door of the engine: exchange, session, event and facts in, judgement out.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::sync::Arc;
 
@@ -9,14 +10,16 @@ use super::evaluate::{self, Outcome, Rules, Standing};
 use super::event::Event;
 use super::exchange::{Bits, Categories, Exchange, RuleHit};
 use super::facts::Facts;
+pub use super::reason::Reason;
 use super::region::Region;
 use super::session::Session;
 use crate::base::names::{Stage, UnjudgedReason};
 use crate::base::verdict::{Act, Unjudged};
 use crate::program::Program;
 use crate::program::ir::{Scan, ToolRef};
+pub use crate::program::lent::Lent;
 use crate::program::scratch::Found;
-pub use crate::program::scratch::{Lent, Scratch};
+pub use crate::program::scratch::Scratch;
 use crate::protocol::text::Text;
 use crate::scan::host::{self, HostRef};
 
@@ -40,28 +43,6 @@ pub struct Redaction {
     pub end: usize,
     /// What to write instead: `[<label>]`, or nothing for invisible characters. Needs no escape in JSON.
     pub replacement: Arc<str>,
-}
-
-/// Why an act was not done as the pact says it, beyond hits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reason {
-    /// `hold` acts as block, since this build has no approvals.
-    ApprovalUnavailable,
-    /// Redact became block, since the part cannot be rewritten.
-    NotEditable,
-    /// More was found than is kept, so that not all of it could be rewritten.
-    OverLimit,
-}
-
-impl Reason {
-    /// The word of the record.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ApprovalUnavailable => "approval_unavailable",
-            Self::NotEditable => "not_editable",
-            Self::OverLimit => "over_limit",
-        }
-    }
 }
 
 /// The tool of an event as the catalogue knows it.
@@ -128,6 +109,22 @@ impl Judgement {
     pub fn refuses(&self) -> bool {
         self.act >= Act::Hold
     }
+}
+
+/// A text with the redactions of one place applied.
+pub fn redacted<'t>(text: &'t str, redactions: &[Redaction], place: Place) -> Cow<'t, str> {
+    if !redactions.iter().any(|r| r.place == place) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut done = 0;
+    for redaction in redactions.iter().filter(|r| r.place == place) {
+        out.push_str(text.get(done..redaction.start).unwrap_or_default());
+        out.push_str(&redaction.replacement);
+        done = redaction.end;
+    }
+    out.push_str(text.get(done..).unwrap_or_default());
+    Cow::Owned(out)
 }
 
 /// Where a text of the event came from.

@@ -14,6 +14,7 @@ pub mod exchange;
 pub mod facts;
 pub mod judge;
 pub mod placing;
+pub mod reason;
 mod region;
 pub mod session;
 pub mod stream;

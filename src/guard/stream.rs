@@ -20,7 +20,7 @@ use crate::base::limits::{SSE_EVENT_MAX, STREAM_CHANNELS_MAX};
 use crate::base::names::{Stage, UnjudgedReason};
 use crate::base::verdict::Act;
 use crate::engine::event::{Event, ToolEvent};
-use crate::engine::judge::Place;
+use crate::engine::judge::{Place, redacted};
 use crate::engine::placing::MessagePart;
 use crate::engine::stream::{Gate, Step};
 use crate::protocol::message::CallKind;
@@ -351,7 +351,7 @@ impl Stream {
                 return Err(Refused::by(placed.stage, &judgement).into());
             }
             if self.acts && judgement.act == Act::Redact {
-                call.rewritten = Some(rewrite(&json, &judgement.redactions));
+                call.rewritten = Some(redacted(&json, &judgement.redactions, Place::Arguments).into_owned());
             }
             call.decided = true;
             released.extend(judgement.tool);
@@ -523,17 +523,4 @@ fn unreadable(exchange: &mut Exchange, error: ReadError) -> Halt {
 
 fn over_limit(exchange: &mut Exchange, what: &'static str) -> Halt {
     exchange.unread(Stage::Response, Why::Uninspected(UnjudgedReason::OverLimit), what).map_or(Halt::PassOn, Halt::Refuse)
-}
-
-/// The arguments with redactions in place.
-fn rewrite(json: &str, redactions: &[crate::engine::judge::Redaction]) -> String {
-    let mut out = String::with_capacity(json.len());
-    let mut from = 0;
-    for r in redactions.iter().filter(|r| r.place == Place::Arguments) {
-        out.push_str(json.get(from..r.start).unwrap_or_default());
-        out.push_str(&r.replacement);
-        from = r.end;
-    }
-    out.push_str(json.get(from..).unwrap_or_default());
-    out
 }

@@ -326,8 +326,14 @@ impl Lowering<'_> {
                 told.detectors = patterns.len();
                 // Places of candidates, like the topics above.
                 let places = patterns.iter().map(|at| *at as u32).collect();
+                // Whether a text is public shows only in that nothing else was found.
+                let all = sought(DataCategory::Public);
+                let others =
+                    self.patterns.iter().enumerate().filter(|(_, p)| all && p.category != DataCategory::Public && listed(p));
+                let others: Vec<usize> = others.map(|(at, _)| at).collect();
                 if let Some(needs) = self.needs.get_mut(stage as usize) {
                     needs.patterns.extend(patterns);
+                    needs.patterns.extend(others);
                 }
                 Check::Data { allow, deny, patterns: places }
             }

@@ -9,6 +9,7 @@ pub mod condition;
 pub mod coverage;
 pub mod image;
 pub mod ir;
+pub mod lent;
 pub mod live;
 pub mod lower;
 mod report;

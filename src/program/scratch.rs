@@ -4,11 +4,9 @@
 //! warmed by another one. It keeps a bounded number; more are made and dropped.
 
 use std::fmt;
-use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use super::bits::Bits;
-use super::ir::Program;
 use crate::base::verdict::Act;
 use crate::scan;
 use crate::scan::span::Hit;
@@ -37,58 +35,27 @@ pub struct Scratch {
     pub(crate) applies: Bits,
 }
 
-impl Scratch {
-    /// Working memory for this program.
-    pub fn new(program: &Program) -> Self {
-        let scans = program.scans.iter().map(|s| scan::Scratch::new(&s.scanner)).collect();
-        Self { scans, ..Self::default() }
-    }
-}
-
 /// The pool of a program.
 #[derive(Default)]
 pub(crate) struct Pool(Mutex<Vec<Scratch>>);
 
-impl fmt::Debug for Pool {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Pool")
+impl Pool {
+    /// What was kept last, if anything.
+    pub(crate) fn take(&self) -> Option<Scratch> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
-}
 
-/// Working memory lent from a program's pool; goes back when dropped.
-#[derive(Debug)]
-pub struct Lent {
-    program: Arc<Program>,
-    scratch: Scratch,
-}
-
-impl Lent {
-    /// Borrows working memory made for this program.
-    pub fn new(program: &Arc<Program>) -> Self {
-        let kept = program.pool.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        Self { scratch: kept.unwrap_or_else(|| Scratch::new(program)), program: Arc::clone(program) }
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        let mut kept = self.program.pool.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Keeps working memory for the next judgement.
+    pub(crate) fn put(&self, scratch: Scratch) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() < KEPT_MAX {
-            kept.push(std::mem::take(&mut self.scratch));
+            kept.push(scratch);
         }
     }
 }
 
-impl Deref for Lent {
-    type Target = Scratch;
-
-    fn deref(&self) -> &Scratch {
-        &self.scratch
-    }
-}
-
-impl DerefMut for Lent {
-    fn deref_mut(&mut self) -> &mut Scratch {
-        &mut self.scratch
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pool")
     }
 }

@@ -1,13 +1,12 @@
 //! Plays events of one exchange through the engine.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::base::names::{Lane, Stage};
 use crate::engine::event::{Event, EventText, HostEvent, Measures, ToolEvent};
 use crate::engine::exchange::Exchange;
 use crate::engine::facts::Facts;
-use crate::engine::judge::{Judgement, Lent, Place, Redaction, judge};
+use crate::engine::judge::{Judgement, Lent, Place, judge, redacted};
 use crate::engine::session::SessionHandle;
 use crate::program::Program;
 
@@ -108,21 +107,6 @@ impl Play {
     }
 }
 
-/// A text with the redactions of one place applied.
-pub fn redacted<'t>(text: &'t str, redactions: &[Redaction], place: Place) -> Cow<'t, str> {
-    if !redactions.iter().any(|r| r.place == place) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(text.len());
-    let mut done = 0;
-    for redaction in redactions.iter().filter(|r| r.place == place) {
-        out.push_str(text.get(done..redaction.start).unwrap_or_default());
-        out.push_str(&redaction.replacement);
-        done = redaction.end;
-    }
-    out.push_str(text.get(done..).unwrap_or_default());
-    Cow::Owned(out)
-}
 
 /// Reads `name`, `name:port`, `[v6]:port` or a URL.
 fn destination(text: &str) -> HostEvent<'_> {

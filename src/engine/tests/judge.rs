@@ -1,10 +1,12 @@
+//! Judgements over the toy pack, by hand and against a naive model.
+
 use super::*;
 use crate::base::names::{DataCategory, UnjudgedReason};
 use crate::base::verdict::Act;
 use crate::engine::event::Measures;
 use crate::engine::facts::Fact;
 use crate::engine::judge::{Place, Reason, unread};
-use crate::trial::play::redacted;
+use crate::engine::judge::redacted;
 
 fn text_fact(text: &str) -> FactValue {
     FactValue::Text(text.into())

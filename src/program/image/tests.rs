@@ -1,3 +1,5 @@
+//! Images: deterministic, and nothing of a changed one is read.
+
 use proptest::prelude::*;
 
 use super::*;

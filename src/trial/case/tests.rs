@@ -1,3 +1,5 @@
+//! Cases and lines, played.
+
 use super::*;
 use crate::pact::Packs;
 use crate::trial::jsonl::LineJudge;
@@ -83,5 +85,18 @@ fn lines_of_judge() {
     assert!(held.contains(r#""verdict":"hold""#) && held.contains(r#""reason":"approval_unavailable""#), "{held}");
     for bad in ["", "{}", "[]", r#"{"events":[{"at":"nowhere"}]}"#, r#"{"events":[{"at":"window"}]}"#] {
         assert!(judge.line(bad, 0).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn every_template_keeps_its_own_cases() {
+    for (name, text) in crate::pact::template::TEMPLATES {
+        let (checked, mistakes) = crate::pact::read(text, Packs::shipped());
+        let checked = checked.unwrap_or_else(|| panic!("{}", mistakes.render(name, text)));
+        let program = crate::program::compile::compile_one(&checked, false, Packs::shipped()).unwrap();
+        let outcomes = run(&Arc::new(program), &checked.pact().cases, 1_780_272_000_000_000);
+        let failed: Vec<String> =
+            outcomes.cases.iter().filter_map(|c| Some(format!("{}: {}", c.name, c.why.as_deref()?))).collect();
+        assert!(failed.is_empty(), "{name}: {failed:#?}");
     }
 }
