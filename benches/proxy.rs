@@ -144,7 +144,12 @@ fn measure(rounds: usize, span: Duration) {
     let bare = Server::start("1", &own, &[], &[(ROLE, "bare"), ("SERVANDA_BENCH_UPSTREAM", &upstream.address)]);
     let evidence = folder.path().join("evidence");
     let args = ["run", "--upstream", &url, "--listen", "127.0.0.1:0", "--lane", "model", "--pact", pact.to_str().unwrap()];
-    let guarded = Server::start("1", servanda, &[&args[..], &["--evidence", evidence.to_str().unwrap(), "--admin", "127.0.0.1:0"]].concat(), &[]);
+    let guarded = Server::start(
+        "1",
+        servanda,
+        &[&args[..], &["--evidence", evidence.to_str().unwrap(), "--admin", "127.0.0.1:0"]].concat(),
+        &[],
+    );
     let servers = [("bare", &bare), ("servanda", &guarded)];
 
     println!("servanda {}, customer-support pact in enforce, evidence on, default durability", env!("CARGO_PKG_VERSION"));

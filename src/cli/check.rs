@@ -1,6 +1,6 @@
 //! `servanda check`: all mistakes of a pact with their places, then what of it is enforced.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -64,10 +64,10 @@ impl Check {
     }
 }
 
-fn config(screen: &mut Screen, path: &PathBuf, reports: &mut Vec<Value>) -> Answer {
+fn config(screen: &mut Screen, path: &Path, reports: &mut Vec<Value>) -> Answer {
     let text = input::document(path)?;
     let name = safe(&path.display().to_string()).into_owned();
-    let (config, mistakes) = Config::parse(&text, path.parent().unwrap_or(std::path::Path::new("")));
+    let (config, mistakes) = Config::parse(&text, path.parent().unwrap_or(Path::new("")));
     screen.diagnostics(&name, &text, &mistakes);
     if screen.is_json() {
         reports.push(json!({"file": name, "ok": config.is_some(), "diagnostics": mistakes}));

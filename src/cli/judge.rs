@@ -73,10 +73,10 @@ fn show(screen: &Screen, verdict: &Verdict<'_>) -> Vec<String> {
         let mut line = format!("{} event {}", screen.act(event.act), n + 1);
         for violation in &event.violations {
             let severity = screen.severity(violation.severity);
-            line.push_str(&format!("  {} ({severity}, {})", safe(&violation.predicate), safe(&violation.detector)));
+            line = format!("{line}  {} ({severity}, {})", safe(&violation.predicate), safe(&violation.detector));
         }
         if let Some(reason) = event.reason {
-            line.push_str(&format!("  {reason}"));
+            line = format!("{line}  {reason}");
         }
         for unjudged in &event.unjudged {
             line.push_str(&screen.paint(Paint::Warn, &format!("  not inspected: {} {}", unjudged.reason, safe(&unjudged.what))));

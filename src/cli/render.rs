@@ -146,7 +146,8 @@ impl Screen {
     }
 
     /// Writers of one's own, without colour.
-    pub(super) fn new(out: Box<dyn Write>, err: Box<dyn Write>, json: bool) -> Self {
+    #[cfg(test)]
+    fn new(out: Box<dyn Write>, err: Box<dyn Write>, json: bool) -> Self {
         Self { out, err, json, colour: false, progress: false }
     }
 

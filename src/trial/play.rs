@@ -107,7 +107,6 @@ impl Play {
     }
 }
 
-
 /// Reads `name`, `name:port`, `[v6]:port` or a URL.
 fn destination(text: &str) -> HostEvent<'_> {
     let (scheme, rest) = match text.split_once("://") {

@@ -57,7 +57,7 @@ type Body = BoxBody<Bytes, Infallible>;
 
 async fn answer(request: Request<Incoming>, asked: Arc<AtomicUsize>) -> Result<Response<Body>, Infallible> {
     asked.fetch_add(1, Ordering::SeqCst);
-    let body = request.into_body().collect().await.map(|b| b.to_bytes()).unwrap_or_default();
+    let body = request.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let question =
         body.pointer("/messages").and_then(Value::as_array).and_then(|m| m.last()?.get("content")?.as_str()).unwrap_or("");

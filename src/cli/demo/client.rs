@@ -61,9 +61,13 @@ impl Client {
         let mut seen = Seen { status: head.status.as_u16(), headers: head.headers, ..Seen::default() };
         let streamed = seen.header("content-type").starts_with("text/event-stream");
         if streamed {
-            seen.stream(&body)?
+            seen.stream(&body)?;
         } else {
-            seen.whole(&body)
+            seen.whole(&body);
+        }
+        // A stream's head says only that it streams; its trailers say how it ended.
+        for (name, value) in &trailers {
+            seen.headers.insert(name, value.clone());
         }
         Ok(seen)
     }
@@ -71,18 +75,11 @@ impl Client {
 
 /// The body of the question.
 fn body(scene: &Scene) -> Result<Bytes, CliError> {
-    let mut request = json!({
-        "model": "sample",
+    let choices = if let Reply::Texts(texts) = scene.reply { texts.len() } else { 1 };
+    let request = json!({
+        "model": "sample", "stream": scene.send == Send::Streamed, "n": choices,
         "messages": [{"role": "system", "content": "You are the support agent of a parcel shop."}, {"role": "user", "content": scene.question}],
     });
-    if scene.send == Send::Streamed {
-        request["stream"] = true.into();
-    }
-    if let Reply::Texts(texts) = scene.reply
-        && texts.len() > 1
-    {
-        request["n"] = texts.len().into();
-    }
     let text = request.to_string();
     Ok(match scene.send {
         Send::Plain | Send::Streamed => text.into(),

@@ -33,11 +33,11 @@ fn outcome(screen: &Screen, seen: &Seen, asked: bool) -> String {
         seen.texts.iter().filter(|t| !t.is_empty()).map(|t| format!("“{}”", short(t.trim_end(), TEXT_MAX))).collect();
     let mut out = texts.join(" and ");
     if !seen.call.is_empty() {
-        out.push_str(&format!(" then the call {}", short(&seen.call, TEXT_MAX)));
+        out = format!("{out} then the call {}", short(&seen.call, TEXT_MAX));
     }
     if seen.finish == "content_filter" {
         let dim = screen.paint(Paint::Dim, &format!("“{}”", short(&seen.refusal, TEXT_MAX)));
-        out.push_str(&format!(" then{by} {dim}"));
+        out = format!("{out} then{by} {dim}");
     }
     out
 }

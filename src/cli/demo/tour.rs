@@ -77,19 +77,17 @@ impl Demo {
             }
         }
         screen.line("\nnot in this build: approvals (a held call is refused), suspension of an agent")?;
-        if !self.exit {
+        if self.exit {
+            sidecar.stop().await.map_err(failed)?;
+        } else {
             let curl = format!("curl -si http://{address}/v1/chat/completions -H 'content-type: application/json' -d");
             screen.line("\ntry it (Ctrl-C ends):")?;
             for question in ["Which card do you have of me?", "My SSN is 536-22-4819, please keep it."] {
-                screen.line(format_args!(
-                    "  {curl} '{{\"model\": \"sample\", \"messages\": [{{\"role\": \"user\", \"content\": \"{question}\"}}]}}'"
-                ))?;
+                let body = format!(r#"{{"model": "sample", "messages": [{{"role": "user", "content": "{question}"}}]}}"#);
+                screen.line(format_args!("  {curl} '{body}'"))?;
             }
             screen.flush()?;
             sidecar.run().await.map_err(failed)?;
-        } else {
-            let ended = sidecar.stop().await.map_err(failed)?;
-            debug_assert_eq!(ended.cut_off, 0, "the demo has no connections left");
         }
         screen.line(format_args!(
             "{} went through the sidecar, {} of them reached the agent",

@@ -5,8 +5,8 @@ use crate::base::names::{DataCategory, UnjudgedReason};
 use crate::base::verdict::Act;
 use crate::engine::event::Measures;
 use crate::engine::facts::Fact;
-use crate::engine::judge::{Place, Reason, unread};
 use crate::engine::judge::redacted;
+use crate::engine::judge::{Place, Reason, unread};
 
 fn text_fact(text: &str) -> FactValue {
     FactValue::Text(text.into())

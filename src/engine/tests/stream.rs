@@ -6,8 +6,8 @@ use super::*;
 use crate::base::verdict::Act;
 use crate::engine::exchange::RuleHit;
 use crate::engine::judge::Place;
-use crate::engine::stream::{Gate, Step};
 use crate::engine::judge::redacted;
+use crate::engine::stream::{Gate, Step};
 
 const REDACTING: &str = "  - {id: numbers, dimension: safety, severity: major, at: response, check: {match: [pii]}, act: redact}\n\
      \x20 - {id: keys, dimension: security, severity: critical, at: response, check: {match: [secret]}, act: redact}\n\
