@@ -12,7 +12,7 @@ use hyper_util::rt::TokioExecutor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-pub fn http1<B>() -> Client<HttpConnector, B>
+pub(crate) fn http1<B>() -> Client<HttpConnector, B>
 where
     B: http_body::Body + Send + 'static,
     B::Data: Send,
@@ -20,7 +20,7 @@ where
     Client::builder(TokioExecutor::new()).build_http()
 }
 
-pub fn http2<B>() -> Client<HttpConnector, B>
+pub(crate) fn http2<B>() -> Client<HttpConnector, B>
 where
     B: http_body::Body + Send + 'static,
     B::Data: Send,
@@ -29,20 +29,20 @@ where
 }
 
 /// A request with a body, to be sent to `address`.
-pub fn post(address: SocketAddr, path: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
+pub(crate) fn post(address: SocketAddr, path: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
     Request::post(format!("http://{address}{path}")).body(Full::new(body.into())).unwrap()
 }
 
-pub fn get(address: SocketAddr, path: &str) -> Request<Full<Bytes>> {
+pub(crate) fn get(address: SocketAddr, path: &str) -> Request<Full<Bytes>> {
     Request::get(format!("http://{address}{path}")).body(Full::default()).unwrap()
 }
 
-pub async fn body(response: Response<Incoming>) -> Bytes {
+pub(crate) async fn body(response: Response<Incoming>) -> Bytes {
     response.into_body().collect().await.unwrap().to_bytes()
 }
 
 /// The next frame of data of a body.
-pub async fn next(response: &mut Response<Incoming>) -> Option<Bytes> {
+pub(crate) async fn next(response: &mut Response<Incoming>) -> Option<Bytes> {
     loop {
         let data = response.body_mut().frame().await?.unwrap().into_data().unwrap();
         // HTTP/2 may end a stream by an empty frame.
@@ -53,7 +53,7 @@ pub async fn next(response: &mut Response<Incoming>) -> Option<Bytes> {
 }
 
 /// Sends bytes as they are and reads until the server closes.
-pub async fn raw(address: SocketAddr, bytes: &[u8]) -> String {
+pub(crate) async fn raw(address: SocketAddr, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(bytes).await.unwrap();
     let mut answer = Vec::new();
@@ -63,6 +63,6 @@ pub async fn raw(address: SocketAddr, bytes: &[u8]) -> String {
 }
 
 /// The status of a raw answer, or none where there is no answer.
-pub fn status(answer: &str) -> Option<u16> {
+pub(crate) fn status(answer: &str) -> Option<u16> {
     answer.strip_prefix("HTTP/1.1 ").or_else(|| answer.strip_prefix("HTTP/1.0 "))?.get(..3)?.parse().ok()
 }

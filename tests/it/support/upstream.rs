@@ -20,23 +20,23 @@ use tokio::sync::{mpsc, oneshot};
 
 /// What the upstream received.
 #[derive(Clone, Debug)]
-pub struct Seen {
-    pub method: Method,
-    pub uri: Uri,
-    pub version: Version,
-    pub headers: HeaderMap,
-    pub body: Bytes,
-    pub trailers: Option<HeaderMap>,
+pub(crate) struct Seen {
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    pub(crate) version: Version,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) trailers: Option<HeaderMap>,
 }
 
 impl Seen {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|v| v.to_str().unwrap())
     }
 }
 
 /// What the upstream answers next.
-pub enum Script {
+pub(crate) enum Script {
     /// This, at once.
     Whole(Response<Full<Bytes>>),
     /// The head at once, the body as its [`Pace`] says.
@@ -48,25 +48,25 @@ pub enum Script {
 }
 
 /// Ends of a body that the test paces.
-pub struct Pace(mpsc::Sender<Frame<Bytes>>);
+pub(crate) struct Pace(mpsc::Sender<Frame<Bytes>>);
 
 impl Pace {
-    pub async fn send(&self, bytes: impl Into<Bytes>) {
+    pub(crate) async fn send(&self, bytes: impl Into<Bytes>) {
         self.0.send(Frame::data(bytes.into())).await.expect("someone still reads");
     }
 
-    pub async fn trailers(&self, trailers: HeaderMap) {
+    pub(crate) async fn trailers(&self, trailers: HeaderMap) {
         self.0.send(Frame::trailers(trailers)).await.expect("someone still reads");
     }
 
     /// Ready once nobody reads the body any more.
-    pub async fn gone(&self) {
+    pub(crate) async fn gone(&self) {
         self.0.closed().await;
     }
 }
 
 /// A body made of what its [`Pace`] sends.
-pub struct Pieces(mpsc::Receiver<Frame<Bytes>>);
+pub(crate) struct Pieces(mpsc::Receiver<Frame<Bytes>>);
 
 impl Body for Pieces {
     type Data = Bytes;
@@ -81,14 +81,14 @@ impl Body for Pieces {
     }
 }
 
-pub fn paced() -> (Pace, Pieces) {
+pub(crate) fn paced() -> (Pace, Pieces) {
     let (sender, receiver) = mpsc::channel(1);
     (Pace(sender), Pieces(receiver))
 }
 
 /// The upstream. Without a script it answers `200 ok`.
-pub struct Upstream {
-    pub address: SocketAddr,
+pub(crate) struct Upstream {
+    pub(crate) address: SocketAddr,
     scripts: Arc<Mutex<VecDeque<Script>>>,
     seen: tokio::sync::Mutex<mpsc::Receiver<Seen>>,
     connections: Arc<std::sync::atomic::AtomicUsize>,
@@ -102,12 +102,12 @@ impl Drop for Upstream {
 }
 
 impl Upstream {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(None).await
     }
 
     /// With TLS, ALPN for both versions of HTTP.
-    pub async fn start_tls(config: tokio_rustls::rustls::ServerConfig) -> Self {
+    pub(crate) async fn start_tls(config: tokio_rustls::rustls::ServerConfig) -> Self {
         Self::start_with(Some(tokio_rustls::TlsAcceptor::from(Arc::new(config)))).await
     }
 
@@ -144,33 +144,33 @@ impl Upstream {
     }
 
     /// Adds to what it answers.
-    pub fn will(&self, script: Script) {
+    pub(crate) fn will(&self, script: Script) {
         self.scripts.lock().unwrap().push_back(script);
     }
 
     /// Answers with a body the test paces.
-    pub fn will_pace(&self, content_type: &str) -> Pace {
+    pub(crate) fn will_pace(&self, content_type: &str) -> Pace {
         let (pace, pieces) = paced();
         self.will(Script::Paced(Response::builder().header("content-type", content_type).body(pieces).unwrap()));
         pace
     }
 
     /// The next request it received whole.
-    pub async fn next(&self) -> Seen {
+    pub(crate) async fn next(&self) -> Seen {
         self.seen.lock().await.recv().await.unwrap()
     }
 
     /// Whether a request came that was not asked for yet.
-    pub fn idle(&self) -> bool {
+    pub(crate) fn idle(&self) -> bool {
         self.seen.try_lock().unwrap().is_empty()
     }
 
     /// Connections it has accepted.
-    pub fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.connections.load(std::sync::atomic::Ordering::SeqCst)
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 }
@@ -196,7 +196,10 @@ async fn answer(
         body: collected.to_bytes(),
         trailers,
     };
-    record.send(seen).await?;
+    // Under load nobody reads them: then what is beyond the channel is not recorded.
+    if let Err(tokio::sync::mpsc::error::TrySendError::Closed(_)) = record.try_send(seen) {
+        return Err("the upstream is gone".into());
+    }
     Ok(match script {
         Some(Script::Whole(response)) => response.map(|b| b.map_err(|never| match never {}).boxed_unsync()),
         Some(Script::Paced(response)) => response.map(|b| b.map_err(|never| match never {}).boxed_unsync()),
