@@ -1,5 +1,14 @@
 //! The cost of compiling a pact, writing its image, checking the image and compiling it again.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    reason = "a bench may fail loudly, and its macro writes no docs"
+)]
+
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

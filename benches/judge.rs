@@ -2,6 +2,15 @@
 //!
 //! Texts differ from round to round (4 MiB of them), so that no branch predictor learns one by heart.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    reason = "a bench may fail loudly, and its macro writes no docs"
+)]
+
 use std::hint::black_box;
 use std::sync::Arc;
 

@@ -1,6 +1,8 @@
 //! The evidence log: hot path per record, durable records against a naive log in the same run, and
 //! verification.
 
+#![allow(clippy::unwrap_used, missing_docs, reason = "a bench may fail loudly, and its macro writes no docs")]
+
 use std::hint::black_box;
 use std::io::Write as _;
 
@@ -81,7 +83,7 @@ fn log(c: &mut Criterion) {
         );
     });
     group.bench_function("durable_one_waiter", |b| {
-        b.iter(|| handle.reserve().unwrap().write_strict(record.clone()).wait().unwrap())
+        b.iter(|| handle.reserve().unwrap().write_strict(record.clone()).wait().unwrap());
     });
     group.throughput(Throughput::Elements(GROUP as u64));
     group.bench_function("durable_4096", |b| b.iter(|| fill(&handle, &record, GROUP)));

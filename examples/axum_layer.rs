@@ -14,7 +14,7 @@ type Error = Box<dyn std::error::Error>;
 
 /// The agent: says what it was told.
 async fn chat(Json(question): Json<Value>) -> Json<Value> {
-    Json(json!({"answer": question["text"]}))
+    Json(json!({"answer": question.get("text")}))
 }
 
 /// The agent behind its pact.

@@ -40,7 +40,7 @@ pub async fn serve(listener: TcpListener, pact: &str) -> Result<Infallible, Erro
 #[allow(dead_code, reason = "a test runs `serve` alone")]
 async fn main() -> Result<(), Error> {
     let listener = TcpListener::bind("127.0.0.1:8080").await?;
-    println!("listening on http://{}", listener.local_addr()?);
+    eprintln!("listening on http://{}", listener.local_addr()?);
     serve(listener, "config/templates/customer-support.pact.yaml").await?;
     Ok(())
 }

@@ -7,12 +7,16 @@
 #![cfg_attr(
     test,
     allow(
+        clippy::all,
+        clippy::pedantic,
+        clippy::let_underscore_must_use,
         clippy::unwrap_used,
         clippy::expect_used,
         clippy::indexing_slicing,
         clippy::panic,
         clippy::string_slice,
-        reason = "a test may fail loudly"
+        clippy::unreachable,
+        reason = "a test may be plain, and may fail loudly; the code beside it is linted in the other build"
     )
 )]
 

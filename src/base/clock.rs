@@ -1,7 +1,7 @@
 //! Wall and steady time, read in this file and nowhere else.
 //!
 //! Everything that needs the time takes a [`Clock`]; the engine takes the value itself. Tests move
-//! [`ManualClock`] by hand, so that no test sleeps.
+//! `ManualClock` by hand, so that no test sleeps.
 
 use std::fmt::Debug;
 use std::sync::Arc;

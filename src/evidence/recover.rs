@@ -46,6 +46,13 @@ struct Glance<'r> {
     exchange: Option<&'r str>,
     started: Option<u64>,
     ended: Option<u64>,
+    prev: Option<GlancePrev>,
+}
+
+#[derive(serde::Deserialize)]
+struct GlancePrev {
+    #[serde(default)]
+    clean: bool,
 }
 
 /// What was read of the frames.
@@ -60,6 +67,8 @@ struct Contents {
     intervened: BTreeSet<RecordId>,
     in_flight: Option<u64>,
     sealed: bool,
+    /// The log follows one that was not sealed, and must say what it found of it.
+    owes_recovery: bool,
     /// Sound frames stood after damage.
     holes: bool,
 }
@@ -105,6 +114,8 @@ impl Contents {
         let Ok(glance) = serde_json::from_slice::<Glance<'_>>(bytes) else { return };
         self.sealed = glance.kind == "log.seal";
         match glance.kind {
+            "log.open" => self.owes_recovery = glance.prev.is_some_and(|prev| !prev.clean),
+            "recovery" => self.owes_recovery = false,
             "exchange" => self.ended.extend(RecordId::parse(glance.id)),
             "intervention" => self.intervened.extend(glance.exchange.and_then(RecordId::parse)),
             "heartbeat" => {
@@ -153,7 +164,9 @@ pub(crate) fn recover(files: &dyn Files, dir: &Path, boot: &str, attic: &Path) -
             tails.cut(&path, name, &file, end.end)?;
         }
     }
-    if contents.leaves.is_empty() {
+    // Who died while opening has promised nothing yet, and has not closed what its predecessor left open:
+    // the next boot takes that one up itself.
+    if contents.leaves.is_empty() || (contents.owes_recovery && contents.heads.is_empty()) {
         return Ok(None);
     }
     let cut = tails.total()?;

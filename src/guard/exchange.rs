@@ -10,10 +10,10 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::budget::{Entry, Lease};
 use super::headers::{self, Stamp};
-use super::layer::{Intervened, Shared};
 use super::pending::Durable;
 use super::refused::Refused;
 use super::route::{Durability, Route, WhenFull};
+use super::shared::{Intervened, Shared};
 use super::subject::Subject;
 use super::tally::{Commits, Tally, trace_id, update};
 use crate::base::limits::RECORD_TEXT_MAX;

@@ -8,6 +8,8 @@ use tower_layer::Layer;
 use super::budget::Budget;
 use super::route::Route;
 use super::service::Guard;
+use super::shared::Shared;
+pub use super::shared::{Intervened, Notice};
 use super::subject::FactSource;
 use crate::base::clock::{SharedClock, SystemClock};
 use crate::base::names::{Lane, Mode};
@@ -15,46 +17,6 @@ use crate::engine::placing::Outer;
 use crate::engine::session::Sessions;
 use crate::evidence::log::LogHandle;
 use crate::program::live::Live;
-
-/// Everything that the exchanges of one guard share.
-pub(crate) struct Shared {
-    pub(crate) live: Live,
-    pub(crate) log: Option<LogHandle>,
-    pub(crate) route: Route,
-    pub(crate) outer: Outer,
-    pub(crate) facts: Vec<FactSource>,
-    pub(crate) sessions: Arc<Sessions>,
-    pub(crate) budget: Arc<Budget>,
-    pub(crate) clock: SharedClock,
-    pub(crate) protocol: Option<String>,
-    pub(crate) notice: Option<Notice>,
-}
-
-/// Told of every intervention, for a person to read.
-pub type Notice = Arc<dyn Fn(&Intervened<'_>) + Send + Sync>;
-
-/// One intervention, as it is told.
-#[derive(Clone, Copy, Debug)]
-pub struct Intervened<'a> {
-    /// The act.
-    pub act: crate::base::verdict::Act,
-    /// Where.
-    pub stage: crate::base::names::Stage,
-    /// The rule.
-    pub predicate: Option<&'a str>,
-    /// What found it.
-    pub detector: Option<&'a str>,
-    /// The record that explains it.
-    pub record: &'a str,
-    /// Whether it was done or only noted.
-    pub mode: Mode,
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("route", &self.route).field("outer", &self.outer).finish_non_exhaustive()
-    }
-}
 
 /// A [`Layer`] that puts a [`Guard`] before a service.
 #[derive(Clone, Debug)]

@@ -15,6 +15,7 @@ pub(crate) mod pending;
 pub(crate) mod refused;
 pub mod route;
 pub mod service;
+pub(crate) mod shared;
 pub(crate) mod stream;
 pub mod subject;
 pub(crate) mod tally;

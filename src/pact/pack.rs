@@ -146,6 +146,7 @@ impl Packs {
     }
 
     /// The packs, in order of loading.
+    #[expect(clippy::iter_without_into_iter, reason = "packs are asked by name; a loop over them is rare")]
     pub fn iter(&self) -> std::slice::Iter<'_, Pack> {
         self.list.iter()
     }
@@ -326,19 +327,15 @@ impl Reader<'_> {
     }
 
     fn text(&mut self, node: &Node, field: &str, key: &str) -> String {
-        match node.get(key) {
-            Some(value) => value.text().map_or_else(
-                || {
-                    self.out.error("type", join(field, key), value.span, format!("expected text, found {}", value.kind()));
-                    String::new()
-                },
-                str::to_owned,
-            ),
-            None => {
-                self.out.error("missing_key", join(field, key), node.span, format!("`{key}` is missing"));
-                String::new()
-            }
+        let Some(value) = node.get(key) else {
+            self.out.error("missing_key", join(field, key), node.span, format!("`{key}` is missing"));
+            return String::new();
+        };
+        if let Some(text) = value.text() {
+            return text.to_owned();
         }
+        self.out.error("type", join(field, key), value.span, format!("expected text, found {}", value.kind()));
+        String::new()
     }
 
     /// A list of texts; one that is a list itself is put together from its parts.

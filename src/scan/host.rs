@@ -300,7 +300,7 @@ impl HostRule {
         let (host, port) = if bare_v6 { (Some(rest), None) } else { split_port(rest) };
         let host = host?;
         let (name, address) = if bare_v6 { canonical(&format!("[{host}]"))? } else { canonical(host)? };
-        (!(below && address) && !rest.ends_with(':')).then_some(Self { name, below, port })
+        (!(below && address || rest.ends_with(':'))).then_some(Self { name, below, port })
     }
 
     /// Whether it speaks of this host, as [`HostRef`] gives it, and port; no port in the rule means 80 and

@@ -255,7 +255,7 @@ async fn an_upstream_that_closes_early_is_a_bad_gateway() {
             use tokio::io::{AsyncReadExt, AsyncWriteExt};
             let (mut stream, _) = socket.accept().await.unwrap();
             let mut head = [0u8; 1024];
-            stream.read(&mut head).await.unwrap();
+            assert!(stream.read(&mut head).await.unwrap() > 0);
             stream.write_all(answer.as_bytes()).await.unwrap();
         }
     });

@@ -1,12 +1,15 @@
 //! The one integration binary.
 
 #![allow(
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::string_slice,
-    reason = "a test may fail loudly"
+    reason = "a test may be plain, and may fail loudly"
 )]
 
 mod author;

@@ -8,7 +8,6 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::answer::Body;
-use super::stream::Envelope;
 use crate::protocol::adapter::{Answer, BlockAs, Refusal, Why};
 use crate::protocol::json::{Reader, Token};
 use crate::protocol::message::{NO_CHOICE, RequestNotes, Usage};
@@ -16,6 +15,14 @@ use crate::protocol::text::{Edit, escape, patch};
 use crate::protocol::words::{Wording, wording};
 
 const JSON: &str = "application/json";
+
+/// The fields that every chunk of a stream repeats.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Envelope {
+    pub id: String,
+    pub model: String,
+    pub created: String,
+}
 
 /// The answer to a request that is refused.
 pub(super) fn request(refusal: &Refusal<'_>, notes: &RequestNotes) -> Answer {

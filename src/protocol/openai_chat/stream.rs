@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use super::answer::{Body, Choice};
-use super::refuse::{self, LastUsage};
+use super::refuse::{self, Envelope, LastUsage};
 use super::speech::{Arguments, Found};
 use crate::base::limits::STREAM_CHANNELS_MAX;
 use crate::protocol::adapter::{CallKey, Channel, Piece, Refusal, StreamReader};
@@ -31,14 +31,6 @@ pub(super) struct Chunks {
     usage: Option<Usage>,
     usage_given: bool,
     done: bool,
-}
-
-/// The fields that every chunk of a stream repeats.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Envelope {
-    pub id: String,
-    pub model: String,
-    pub created: String,
 }
 
 impl Chunks {

@@ -87,7 +87,7 @@ fn plausible(text: &[u8], sight: Sight<'_>) -> bool {
     let groups: Vec<&[u8]> = main.split(|b| !b.is_ascii_digit()).filter(|group| !group.is_empty()).collect();
     let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
     let same = digits.windows(2).all(|pair| pair.first() == pair.last());
-    let count = |wanted: u8| main.iter().filter(|b| **b == wanted).count();
+    let count = |wanted: u8| memchr::memchr_iter(wanted, main).count();
     if same || count(b'(') != count(b')') || date(&groups) {
         return false;
     }
@@ -130,11 +130,10 @@ fn national(groups: &[&[u8]], lengths: &[usize], digits: usize) -> bool {
     if !(9..=11).contains(&digits) || first.first() != Some(&b'0') || first.get(1).is_none_or(|b| *b == b'0') {
         return false;
     }
-    match lengths {
-        [2..=5, 5..=8] | [3..=5, 3..=4, 3..=4] | [2, 4, 4] | [5, 6] | [3, 3, 2, 2] | [3, 2, 2, 2 | 3] | [4, 2, 2, 2] => true,
-        [2, 2, 2, 2, 2] => true,
-        _ => false,
-    }
+    matches!(
+        lengths,
+        [2..=5, 5..=8] | [3..=5, 3..=4, 3..=4] | [2, 4, 4] | [3, 3, 2, 2] | [3, 2, 2, 2 | 3] | [4, 2, 2, 2] | [2, 2, 2, 2, 2]
+    )
 }
 
 /// Whether the groups are a date, with or without a time.

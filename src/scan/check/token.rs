@@ -60,7 +60,7 @@ pub(super) fn assigned(sight: Sight<'_>) -> Part {
 pub(super) fn jwt(sight: Sight<'_>) -> bool {
     let head = sight.text.split(|b| *b == b'.').next().unwrap_or_default();
     let mut decoded = Vec::with_capacity(head.len());
-    let (mut bits, mut held) = (0u32, 0u32);
+    let (mut stock, mut bits) = (0u32, 0u32);
     for byte in head {
         let value = match byte {
             b'A'..=b'Z' => byte - b'A',
@@ -70,11 +70,11 @@ pub(super) fn jwt(sight: Sight<'_>) -> bool {
             b'_' | b'/' => 63,
             _ => return false,
         };
-        bits = bits << 6 | u32::from(value);
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            decoded.push((bits >> held & 0xFF) as u8);
+        stock = stock << 6 | u32::from(value);
+        bits += 6;
+        if bits >= 8 {
+            bits -= 8;
+            decoded.push((stock >> bits & 0xFF) as u8);
         }
     }
     decoded.starts_with(b"{") && memchr::memmem::find(&decoded, b"\"alg\"").is_some()
