@@ -10,7 +10,9 @@ mod phone;
 mod token;
 
 use super::pattern::Verify;
-use super::walk::CONTEXT;
+
+/// Bytes before a match that its second opinion may look at.
+pub(super) const CONTEXT: usize = 64;
 
 /// What a check sees.
 #[derive(Clone, Copy, Debug)]

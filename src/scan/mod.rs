@@ -19,9 +19,11 @@ mod set;
 pub mod span;
 mod stream;
 mod walk;
+mod whole;
 
-pub use set::{ScanError, Scanner, Scratch};
+pub use set::{ScanError, Scanner};
 pub use stream::StreamScanner;
+pub use whole::Scratch;
 
 #[cfg(test)]
 mod tests;

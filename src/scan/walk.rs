@@ -6,15 +6,12 @@
 
 use crate::base::limits::HITS_MAX;
 
-use super::check;
+use super::check::{self, CONTEXT};
 use super::pattern::Kind;
 use super::phrase::{Owner, Walk, gap_at, gap_before};
 use super::regex::{Machine, Run, View, in_set, is_word};
 use super::set::Scanner;
 use super::span::Hit;
-
-/// Bytes before a match that its second opinion may look at.
-pub(super) const CONTEXT: usize = 64;
 
 /// A pattern that waits for text has no next start.
 const WAITS: usize = usize::MAX;
