@@ -52,6 +52,8 @@ struct Audit<'a> {
     roots: BTreeMap<u64, Option<Digest>>,
     heads: BTreeMap<u64, Digest>,
     sealed: Option<(u64, u64)>,
+    /// Checksum of the segment under way, and up to where.
+    running: (u32, usize),
     ended: HashSet<RecordId>,
     intervened: HashMap<RecordId, u64>,
     exchanges: u64,
@@ -77,6 +79,7 @@ pub(crate) fn audit(dir: &Path, root: Option<&NoteKey>, heir: Option<&Heir>) -> 
         roots: BTreeMap::new(),
         heads: BTreeMap::new(),
         sealed: None,
+        running: (0, 0),
         ended: HashSet::new(),
         intervened: HashMap::new(),
         exchanges: 0,
@@ -240,6 +243,7 @@ impl Audit<'_> {
     fn frames(&mut self, file: &[u8], name: &str, next: Option<u64>) {
         let mut at = HEADER.min(file.len());
         let mut sound = true;
+        self.running = (0, 0);
         loop {
             match segment::step(file, at) {
                 Step::Frame(frame) => {
@@ -344,7 +348,10 @@ impl Audit<'_> {
             self.invalid("index_gap", name, Some(self.next().min(commit.size)), detail);
             return false;
         }
-        if sound && file.get(..frame.at).is_some_and(|before| crc32c::crc32c(before) != commit.running) {
+        let (crc, done) = self.running;
+        let running = crc32c::crc32c_append(crc, file.get(done..frame.at).unwrap_or_default());
+        self.running = (running, frame.at);
+        if sound && running != commit.running {
             self.invalid("bad_frame", name, Some(first), "the checksum over the segment does not fit");
         }
         let mut wrong = Vec::new();
