@@ -124,18 +124,26 @@ pub(super) fn test(screen: &mut Screen, files: &[PathBuf]) -> Answer {
     if files.is_empty() {
         return report(screen, Packs::shipped());
     }
+    match read(files, screen)? {
+        Some(packs) => report(screen, &packs),
+        None => Ok(Outcome::Failed),
+    }
+}
+
+/// Reads pack files and tells their mistakes. None when one has some.
+pub(super) fn read(files: &[PathBuf], screen: &mut Screen) -> Result<Option<Packs>, CliError> {
     let mut texts = Vec::new();
     for path in files {
         texts.push((path.display().to_string(), input::document(path)?));
     }
     match Packs::load(texts.iter().map(|(name, text)| (name.as_str(), text.as_str()))) {
-        Ok(packs) => report(screen, &packs),
+        Ok(packs) => Ok(Some(packs)),
         Err(faults) => {
             for (name, list) in &faults {
                 let source = texts.iter().find(|(n, _)| n == name).map_or("", |(_, text)| text);
                 screen.diagnostics(name, source, list);
             }
-            Ok(Outcome::Failed)
+            Ok(None)
         }
     }
 }

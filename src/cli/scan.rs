@@ -3,6 +3,7 @@
 //! One text, lines of JSON, or a folder walked in parallel. What was found is named with its place; the
 //! text itself is printed only with `--show`, since what is found is often secret.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,6 +26,9 @@ pub(super) struct Scan {
     /// Scan with these packs; all that come with the program when absent.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     packs: Vec<String>,
+    /// Use the pack in this file, instead of the one of the same name that comes with the program.
+    #[arg(long, value_name = "FILE", conflicts_with = "pact")]
+    pack_file: Vec<PathBuf>,
     /// Each line is `{"id": …, "text": …}` and gives `{"id": …, "findings": […]}`.
     #[arg(long)]
     jsonl: bool,
@@ -113,14 +117,21 @@ impl Scan {
         if let Some(path) = &self.pact {
             return super::source::scanner_of(path, screen);
         }
-        let shipped = Packs::shipped();
-        if let Some(unknown) = self.packs.iter().find(|name| shipped.get(name).is_none()) {
-            let known: Vec<&str> = shipped.iter().map(|p| p.name.as_str()).collect();
+        let packs = if self.pack_file.is_empty() {
+            Cow::Borrowed(Packs::shipped())
+        } else {
+            let Some(own) = super::packs::read(&self.pack_file, screen)? else {
+                return Err(CliError::new("a pack file cannot be used").help("`servanda packs test FILE` runs its examples"));
+            };
+            Cow::Owned(Packs::shipped().clone().overlaid(own))
+        };
+        if let Some(unknown) = self.packs.iter().find(|name| packs.get(name).is_none()) {
+            let known: Vec<&str> = packs.iter().map(|p| p.name.as_str()).collect();
             return Err(CliError::new(format!("no pack `{unknown}`")).help(format!("there are: {}", known.join(", "))));
         }
         let wanted = |name: &str| self.packs.is_empty() || self.packs.iter().any(|p| p == name);
-        let patterns = shipped.entries().filter(|(p, _)| wanted(&p.name)).map(|(_, e)| e.pattern.clone()).collect();
-        let topics = shipped.topics().filter(|(p, _)| wanted(&p.name)).map(|(_, t)| t.topic.clone()).collect();
+        let patterns = packs.entries().filter(|(p, _)| wanted(&p.name)).map(|(_, e)| e.pattern.clone()).collect();
+        let topics = packs.topics().filter(|(p, _)| wanted(&p.name)).map(|(_, t)| t.topic.clone()).collect();
         Scanner::new(patterns, topics).map_err(|e| CliError::new(e.to_string()))
     }
 

@@ -77,6 +77,30 @@ fn scan_walks_folders_and_fails_when_told_to() {
 }
 
 #[test]
+fn scan_takes_packs_from_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let pack = |name: &str, regex: &str| {
+        format!(
+            "pack: {name}\nversion: \"1.0.0\"\nabout: x\nentries:\n  - {{label: {name}.badge, regex: '{regex}', score: 0.9, locale: any, source: x}}\n"
+        )
+    };
+    std::fs::write(folder.path().join("pii.yaml"), pack("pii", r"\bB-\d{4}\b")).unwrap();
+    std::fs::write(folder.path().join("own.yaml"), pack("house", r"\bH-\d{4}\b")).unwrap();
+    std::fs::write(folder.path().join("bad.yaml"), "pack: x\n").unwrap();
+    let text = "B-1234 and H-1234 from jane@example.com";
+    let scan = |args: &[&str]| servanda_with(folder.path(), &[&["scan"], args, &["-"]].concat(), text);
+    let both = scan(&["--pack-file", "pii.yaml", "--pack-file", "own.yaml"]);
+    assert_eq!(both.code, 0, "{}", both.err);
+    assert!(both.out.contains("pii.badge") && both.out.contains("house.badge"), "{}", both.out);
+    assert!(!both.out.contains("pii.email"), "the shipped pack of that name is still in use: {}", both.out);
+    let one = scan(&["--pack-file", "own.yaml", "--packs", "pii,house"]);
+    assert!(one.out.contains("pii.email") && one.out.contains("house.badge"), "{}", one.out);
+    let bad = scan(&["--pack-file", "bad.yaml"]);
+    assert_eq!(bad.code, 2);
+    assert!(bad.err.contains("`about` is missing"), "{}", bad.err);
+}
+
+#[test]
 fn the_shipped_packs_keep_their_examples() {
     let folder = tempfile::tempdir().unwrap();
     let run = servanda(folder.path(), &["packs", "test"]);
