@@ -9,12 +9,14 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::string_slice,
+    clippy::print_stdout,
     reason = "a test may be plain, and may fail loudly"
 )]
 
 mod author;
 mod cli;
 mod config;
+mod cuts;
 mod demo;
 mod docs;
 mod examples;

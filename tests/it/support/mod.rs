@@ -5,3 +5,4 @@ pub(crate) mod coded;
 pub(crate) mod command;
 pub(crate) mod guarded;
 pub(crate) mod upstream;
+pub(crate) mod written;
