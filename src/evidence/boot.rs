@@ -114,6 +114,7 @@ pub(crate) fn start(options: &LogOptions, files: Arc<dyn Files>) -> Result<(LogH
         spool_bytes: 0.into(),
         durable: 0.into(),
         gaps: std::sync::Mutex::default(),
+        writer: std::sync::OnceLock::new(),
     });
     let setup =
         Setup { files, dir, reserve, key, checkpoint_every: options.checkpoint_every, heartbeat_every: options.heartbeat_every };

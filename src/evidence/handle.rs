@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
 use std::sync::mpsc::{SyncSender, TrySendError};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use sha2::Digest as _;
@@ -104,6 +104,13 @@ pub(crate) enum Message {
     /// Write everything, look at the clock, answer.
     Flush(Keeper),
     Close(Keeper),
+}
+
+impl Message {
+    /// Whether somebody waits for it.
+    pub(crate) fn is_awaited(&self) -> bool {
+        !matches!(self, Self::Record(Pending { ticket: None, .. }))
+    }
 }
 
 /// The answer once it is there, and who waits for it.
@@ -236,9 +243,18 @@ pub(crate) struct Shared {
     pub(crate) spool_bytes: AtomicU64,
     pub(crate) durable: AtomicU64,
     pub(crate) gaps: Mutex<std::collections::BTreeMap<GapCause, GapTally>>,
+    /// The thread that writes, once it runs.
+    pub(crate) writer: OnceLock<std::thread::Thread>,
 }
 
 impl Shared {
+    /// Ends the writer's patience. To be called after what it is to see has been sent.
+    pub(crate) fn wake(&self) {
+        if let Some(writer) = self.writer.get() {
+            writer.unpark();
+        }
+    }
+
     pub(crate) fn mono_us(&self) -> Int {
         Int::saturating(self.clock.steady_ns().saturating_sub(self.start_ns) / 1000)
     }
@@ -344,6 +360,7 @@ impl LogHandle {
         let (ticket, keeper) = promise();
         // If the writer is gone, the keeper goes with the message and answers.
         drop(self.queue.send(Message::Flush(keeper)));
+        self.shared.wake();
         ticket
     }
 
@@ -459,8 +476,15 @@ impl LogHandle {
 
     /// Puts a record for which room was taken into the queue.
     fn push(&self, pending: Pending) -> Result<(), LogError> {
-        match self.queue.try_send(Message::Record(pending)) {
-            Ok(()) => Ok(()),
+        let message = Message::Record(pending);
+        let hurry = message.is_awaited() || self.shared.records.load(Relaxed) > self.shared.records_max / 2;
+        match self.queue.try_send(message) {
+            Ok(()) => {
+                if hurry {
+                    self.shared.wake();
+                }
+                Ok(())
+            }
             Err(TrySendError::Full(Message::Record(pending))) => {
                 self.shared.give_back(pending.meta.charge);
                 self.shared.lose(GapCause::SpoolFull, pending.meta.id);

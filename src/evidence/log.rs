@@ -57,6 +57,7 @@ impl Log {
         let (ticket, keeper) = promise();
         // If the thread is gone, the keeper goes with the message and answers.
         drop(self.handle.queue.send(Message::Close(keeper)));
+        self.handle.shared.wake();
         let result = ticket.wait();
         let ended = thread.join();
         self.lock = None;

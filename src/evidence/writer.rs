@@ -34,6 +34,8 @@ pub(crate) const SEGMENT_MIN: u64 = 1 << 20;
 const SEGMENT_MAX: u64 = 64 << 20;
 /// A wall clock that moves apart from the steady one by more has jumped.
 const STEP_US: i64 = 2_000_000;
+/// While records come fast, a group is begun so long after the last one, unless somebody waits.
+const LINGER: Duration = Duration::from_millis(5);
 /// How often what could not be written is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -81,6 +83,8 @@ pub(crate) struct Writer {
     signed: u64,
     /// Records of the traffic since the last head.
     fresh: bool,
+    /// When the last group was written.
+    group_ns: u64,
     checkpoint_ns: u64,
     heartbeat_ns: u64,
     /// Wall minus steady time, to see jumps.
@@ -106,6 +110,7 @@ impl Writer {
             counters: Counters::default(),
             signed: 0,
             fresh: false,
+            group_ns: 0,
             checkpoint_ns: now,
             heartbeat_ns: now,
             drift_us,
@@ -123,6 +128,8 @@ impl Writer {
 
     /// The loop of the thread.
     pub(crate) fn run(mut self, queue: &Receiver<Message>) {
+        // There is one writer a log, so it is never set before.
+        drop(self.shared.writer.set(std::thread::current()));
         loop {
             let mut flushes = Vec::new();
             let mut close = None;
@@ -161,7 +168,14 @@ impl Writer {
     }
 
     /// Takes all that waits, up to one group.
+    ///
+    /// Under load the disk and the wake-ups cost more than the records. So a group that follows close on
+    /// another is given time to grow, while nobody waits for it; whoever does wakes this thread.
     fn gather(&mut self, queue: &Receiver<Message>, first: Message, flushes: &mut Vec<Keeper>, close: &mut Option<Keeper>) {
+        let since = Duration::from_nanos(self.shared.clock.steady_ns().saturating_sub(self.group_ns));
+        if !first.is_awaited() && since < LINGER {
+            std::thread::park_timeout(LINGER.saturating_sub(since));
+        }
         let mut next = Some(first);
         let mut bytes = 0;
         while let Some(message) = next.take() {
@@ -199,6 +213,10 @@ impl Writer {
 
     /// Writes what waits, in groups; what cannot be written stays, and those who wait for it are told.
     fn write_held(&mut self) -> Result<(), LogError> {
+        if self.held.is_empty() {
+            return Ok(());
+        }
+        self.group_ns = self.shared.clock.steady_ns();
         while !self.held.is_empty() {
             let mut bytes = 0;
             let count = self.held.iter().take(GROUP_RECORDS).take_while(|pending| {
