@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::byteset::{ByteSet, in_set};
 use super::phrase::Tree;
 use super::regex::Machine;
 
@@ -36,9 +37,19 @@ static BEFORE: [u32; 256] = {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Bucket {
     /// Patterns that are expressions.
-    pub(super) patterns: Vec<u32>,
+    patterns: Vec<u32>,
     /// Whether a phrase may.
     pub(super) phrase: bool,
+    /// What can stand third in one of the patterns.
+    third: ByteSet,
+}
+
+impl Bucket {
+    /// The patterns that the byte after the pair, if it is there, leaves.
+    #[inline]
+    pub(super) fn patterns(&self, third: Option<&u8>) -> &[u32] {
+        if third.is_none_or(|byte| in_set(&self.third, *byte)) { &self.patterns } else { &[] }
+    }
 }
 
 /// The table.
@@ -87,7 +98,10 @@ impl Filter {
         };
         let mut known = HashMap::from([(Bucket::default(), 0)]);
         for (from, single) in [(pairs, false), (singles, true)] {
-            for (place, bucket) in from {
+            for (place, mut bucket) in from {
+                for machine in bucket.patterns.iter().filter_map(|at| machines.get(*at as usize)).flatten() {
+                    bucket.third.iter_mut().zip(machine.third).for_each(|(all, more)| *all |= more);
+                }
                 let fresh = filter.buckets.len() as u16;
                 let id = *known.entry(bucket).or_insert_with_key(|bucket| {
                     filter.buckets.push(bucket.clone());

@@ -33,8 +33,12 @@ pub(super) struct Tree {
     nodes: Vec<(u32, u32)>,
     edges: Vec<(u8, u32)>,
     owners: Vec<Owner>,
-    /// Hashes of the first four folded bytes of phrases.
-    heads: Box<[u64; 256]>,
+    /// Hashes of the heads of first words.
+    heads: Bits,
+    /// Of those, the heads of phrases that are too short for an opening.
+    short: Bits,
+    /// Hashes of openings.
+    openings: Bits,
     first: [bool; 256],
 }
 
@@ -104,7 +108,7 @@ impl Tree {
     pub(super) fn new(phrases: &[(Vec<Vec<u8>>, Owner)]) -> Self {
         let mut drafts = vec![Draft::default()];
         let mut known: HashMap<(usize, u8), usize> = HashMap::new();
-        let mut heads = Box::new([0u64; 256]);
+        let (mut heads, mut short, mut openings) = (Bits::default(), Bits::default(), Bits::default());
         let mut first = [false; 256];
         for (words, owner) in phrases {
             let mut at = 0;
@@ -125,16 +129,28 @@ impl Tree {
                 draft.owners.push(*owner);
             }
             if let Some(word) = words.first() {
-                let hash = hash(head(word, 0));
-                if let Some(bits) = heads.get_mut(hash >> 6) {
-                    *bits |= 1 << (hash & 63);
+                let head = u64::from(head(word, 0));
+                heads.put(head);
+                // The end of a phrase is a gap too.
+                let whole = [words.join(&GAP).as_slice(), &[GAP]].concat();
+                match whole.first_chunk::<OPENING>() {
+                    Some(eight) => openings.put(u64::from_le_bytes(*eight)),
+                    None => short.put(head),
                 }
                 if let Some(slot) = word.first().and_then(|b| first.get_mut(usize::from(*b))) {
                     *slot = true;
                 }
             }
         }
-        let mut tree = Self { nodes: Vec::with_capacity(drafts.len() + 1), edges: Vec::new(), owners: Vec::new(), heads, first };
+        let mut tree = Self {
+            nodes: Vec::with_capacity(drafts.len() + 1),
+            edges: Vec::new(),
+            owners: Vec::new(),
+            heads,
+            short,
+            openings,
+            first,
+        };
         for mut draft in drafts {
             tree.nodes.push((tree.edges.len() as u32, tree.owners.len() as u32));
             draft.edges.sort_unstable();
@@ -173,10 +189,29 @@ impl Tree {
         }
     }
 
-    /// Whether the bytes at `at` look like the head of a phrase. Never wrongly no.
-    pub(super) fn may_begin(&self, bytes: &[u8], at: usize) -> bool {
-        let hash = hash(head(bytes, at));
-        self.heads.get(hash >> 6).is_some_and(|bits| bits >> (hash & 63) & 1 == 1)
+    /// Whether the bytes at `at` look like the beginning of a phrase. Never wrongly no.
+    #[inline]
+    pub(super) fn may_begin(&self, view: View<'_>, at: usize) -> bool {
+        if let Some(eight) = view.bytes.get(at..).and_then(<[u8]>::first_chunk)
+            && let Some((folded, gaps)) = fold_ascii(u64::from_le_bytes(*eight))
+        {
+            // Of a gap of more than one byte only the walk knows the length.
+            return if gaps & gaps >> 8 == 0 {
+                self.openings.has(folded) || self.short.has(until_gap(folded, gaps))
+            } else {
+                self.heads.has(until_gap(folded, gaps))
+            };
+        }
+        self.may_begin_slowly(view, at)
+    }
+
+    /// The same at the end of the text, and where it is not ASCII.
+    fn may_begin_slowly(&self, view: View<'_>, at: usize) -> bool {
+        if !view.last && at + HEAD > view.bytes.len() {
+            return true;
+        }
+        let head = u64::from(head(view.bytes, at));
+        self.heads.has(head)
     }
 
     fn edges(&self, node: u32) -> &[(u8, u32)] {
@@ -246,10 +281,14 @@ impl Tree {
     }
 }
 
+/// Bytes of a head, and of an opening.
+const HEAD: usize = 4;
+const OPENING: usize = 8;
+
 /// The first four bytes of the word at `at`, folded; what follows the word counts as blanks.
 fn head(bytes: &[u8], at: usize) -> u32 {
     let mut key = 0x2020_2020;
-    for (shift, place) in (at..at + 4).enumerate() {
+    for (shift, place) in (at..at + HEAD).enumerate() {
         let Some(&byte) = bytes.get(place) else { break };
         if gap_at(bytes, place) > 0 {
             break;
@@ -259,6 +298,80 @@ fn head(bytes: &[u8], at: usize) -> u32 {
     key
 }
 
-fn hash(key: u32) -> usize {
-    (key.wrapping_mul(0x9E37_79B1) >> 18) as usize
+const TOPS: u64 = u64::from_le_bytes([0x80; 8]);
+
+/// Eight ASCII bytes as phrases see them, letters in lower case and every gap as [`GAP`], and the top bit
+/// of each byte that is a gap. None if they are not ASCII. All eight at once: no byte carries into the next.
+#[inline]
+fn fold_ascii(word: u64) -> Option<(u64, u64)> {
+    const fn all(byte: u8) -> u64 {
+        u64::from_le_bytes([byte; 8])
+    }
+    if word & TOPS != 0 {
+        return None;
+    }
+    let lower = word | all(0x20);
+    let letters = (lower + all(0x80 - b'a')) & !(lower + all(0x7F - b'z')) & TOPS;
+    let digits = (word + all(0x80 - b'0')) & !(word + all(0x7F - b'9')) & TOPS;
+    let whole = |tops: u64| (tops >> 7) * 0xFF;
+    let gaps = !(letters | digits) & TOPS;
+    Some((lower & whole(letters) | word & whole(digits) | all(GAP) & whole(gaps), gaps))
+}
+
+/// The head of a folded opening.
+#[inline]
+fn until_gap(folded: u64, gaps: u64) -> u64 {
+    let kept = (1u64 << ((gaps as u32).trailing_zeros() & !7)) - 1;
+    folded & kept | u64::from(u32::from_le_bytes([GAP; HEAD])) & !kept
+}
+
+/// A set of hashes that never wrongly says no.
+#[derive(Debug)]
+struct Bits(Box<[u64; 1024]>);
+
+impl Default for Bits {
+    fn default() -> Self {
+        Self(Box::new([0; 1024]))
+    }
+}
+
+impl Bits {
+    fn put(&mut self, key: u64) {
+        let hash = hash(key);
+        if let Some(bits) = self.0.get_mut(hash >> 6) {
+            *bits |= 1 << (hash & 63);
+        }
+    }
+
+    fn has(&self, key: u64) -> bool {
+        let hash = hash(key);
+        self.0.get(hash >> 6).is_some_and(|bits| bits >> (hash & 63) & 1 == 1)
+    }
+}
+
+fn hash(key: u64) -> usize {
+    (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eight_bytes_at_once_fold_as_one_by_one() {
+        for byte in 0..=0x7F_u8 {
+            for place in 0..8 {
+                let mut eight = *b"aZ0 z9A_";
+                eight[place] = byte;
+                let (folded, gaps) = fold_ascii(u64::from_le_bytes(eight)).unwrap();
+                for (at, (was, is)) in eight.iter().zip(folded.to_le_bytes()).enumerate() {
+                    let gap = !was.is_ascii_alphanumeric();
+                    assert_eq!(is, if gap { GAP } else { was.to_ascii_lowercase() }, "{byte:#x} at {place}");
+                    assert_eq!(gaps >> (8 * at + 7) & 1 == 1, gap, "{byte:#x} at {place}");
+                }
+                assert_eq!(until_gap(folded, gaps), u64::from(head(&eight, 0)), "{byte:#x} at {place}");
+            }
+        }
+        assert_eq!(fold_ascii(u64::from_le_bytes(*b"abc\xC2\xA0def")), None);
+    }
 }

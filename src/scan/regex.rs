@@ -11,9 +11,12 @@ use regex_automata::util::primitives::StateID;
 use regex_automata::util::start;
 use regex_automata::{Anchored, MatchKind};
 use regex_syntax::ast::{self, Ast};
-use regex_syntax::hir::{Class, Hir, HirKind};
+use regex_syntax::hir::{Hir, HirKind};
 
 use crate::base::limits::{PATTERN_COMPILED_MAX, PATTERN_MAX, STREAM_HOLD_MAX};
+
+use super::ahead::Ahead;
+use super::byteset::{ByteSet, in_set, put};
 
 /// Bytes of a run that are always free; what is read beyond them in vain counts against a budget.
 pub(super) const FREE_STEPS: usize = 128;
@@ -22,23 +25,11 @@ pub(super) const FREE_STEPS: usize = 128;
 const BUDGET_RATE: u64 = 64;
 const BUDGET_START: u64 = 1 << 18;
 
-/// Bytes that are rare in prose: a pattern that needs one is looked for from there.
-const RARE: &[u8] = b"@";
+/// Bytes that are rare in ordinary text: a pattern that needs one is looked for from there.
+const RARE: &[u8] = b"@~";
 
-/// A set of byte values.
-pub(super) type ByteSet = [u64; 4];
-
-/// Whether a byte is in a set.
-pub(super) fn in_set(set: &ByteSet, byte: u8) -> bool {
-    set.get(usize::from(byte >> 6)).is_some_and(|word| word >> (byte & 63) & 1 == 1)
-}
-
-/// Puts a byte into a set.
-pub(super) fn put(set: &mut ByteSet, byte: u8) {
-    if let Some(word) = set.get_mut(usize::from(byte >> 6)) {
-        *word |= 1 << (byte & 63);
-    }
-}
+/// What can stand before a start, as far as an automaton tells it apart.
+const BEFORE: [Option<u8>; 5] = [None, Some(b'\n'), Some(b'\r'), Some(b'a'), Some(b' ')];
 
 /// What can be wrong with one expression.
 #[derive(Debug)]
@@ -56,6 +47,10 @@ fn fault(code: &'static str, message: impl Into<String>, help: Option<&'static s
 #[derive(Debug)]
 pub(super) struct Machine {
     dfa: dense::DFA<Vec<u32>>,
+    /// The states before the first byte, by [`BEFORE`].
+    starts: [Option<StateID>; BEFORE.len()],
+    /// What is looked at before a run is begun.
+    pub(super) ahead: Ahead,
     /// Longest match in bytes.
     pub(super) bytes_max: usize,
     /// A rare byte that each match has, and how many bytes at most stand before it.
@@ -169,13 +164,23 @@ impl Machine {
             .build_from_nfa(&nfa)
             .map_err(|_| too_large(format!("its table would be larger than {PATTERN_COMPILED_MAX} bytes")))?;
         let guard = guard(&hir).filter(|(_, within)| *within < FREE_STEPS);
-        let mut machine = Self { dfa, bytes_max, guard, first: [[0; 4]; 2], third: [0; 4] };
+        let starts = BEFORE.map(|before| dfa.start_state(&start::Config::new().anchored(Anchored::Yes).look_behind(before)).ok());
+        let known: Vec<StateID> = starts.into_iter().flatten().collect();
+        let ahead = Ahead::new(&dfa, nfa.byte_classes(), &known, properties.minimum_len().unwrap_or_default());
+        let mut machine = Self { dfa, starts, ahead, bytes_max, guard, first: [[0; 4]; 2], third: [0; 4] };
         machine.first = [machine.first_bytes(false), machine.first_bytes(true)];
         Ok(machine)
     }
 
     fn start(&self, before: Option<u8>) -> Option<StateID> {
-        self.dfa.start_state(&start::Config::new().anchored(Anchored::Yes).look_behind(before)).ok()
+        let class = match before {
+            None => 0,
+            Some(b'\n') => 1,
+            Some(b'\r') => 2,
+            Some(byte) if is_word(byte) => 3,
+            Some(_) => 4,
+        };
+        self.starts.get(class).copied().flatten()
     }
 
     /// The states that a run can be in before its first byte, by whether a word byte stands before it.
@@ -379,26 +384,8 @@ fn guard(hir: &Hir) -> Option<(u8, usize)> {
             {
                 return Some((byte, within + at));
             }
-            if can_hold(part, byte) {
-                return None;
-            }
             within = within.checked_add(part.properties().maximum_len()?)?;
         }
         None
     })
-}
-
-/// Whether a match of the expression can have this ASCII byte.
-fn can_hold(hir: &Hir, byte: u8) -> bool {
-    match hir.kind() {
-        HirKind::Empty | HirKind::Look(_) => false,
-        HirKind::Literal(literal) => literal.0.contains(&byte),
-        HirKind::Class(Class::Unicode(class)) => {
-            class.ranges().iter().any(|r| r.start() <= char::from(byte) && char::from(byte) <= r.end())
-        }
-        HirKind::Class(Class::Bytes(class)) => class.ranges().iter().any(|r| r.start() <= byte && byte <= r.end()),
-        HirKind::Repetition(repetition) => can_hold(&repetition.sub, byte),
-        HirKind::Capture(capture) => can_hold(&capture.sub, byte),
-        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().any(|part| can_hold(part, byte)),
-    }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::pattern::{Kind, Pattern, Topic, Verify};
+use super::regex::Machine;
 use super::span::{Hit, join_pieces};
 use super::{Scanner, Scratch, StreamScanner, check};
 use crate::base::limits::HITS_MAX;
@@ -290,4 +291,24 @@ fn vain_steps_have_a_budget_and_are_linear() {
     stream.finish(&mut Vec::new());
     scanner.scan(&text, &mut scratch, &mut Vec::new());
     assert_eq!(stream.starved(), scratch.starved());
+}
+
+fn fits(expression: &str, text: &str) -> bool {
+    Machine::new(expression, None).unwrap().ahead.fits(text.as_bytes(), 0)
+}
+
+#[test]
+fn looks_refuse_what_cannot_match_and_nothing_else() {
+    assert!(fits("key-[a-z]{4}-[0-9]{4}", "key-abcd-0123"));
+    assert!(!fits("key-[a-z]{4}-[0-9]{4}", "key-abcdx0123"));
+    assert!(!fits("key-[a-z]{4}-[0-9]{4}", "key+abcd-0123"));
+    assert!(fits("(?:ab|xyz)[0-9]{4}-", "ab0123-"), "branches of two lengths");
+    assert!(fits("(?:ab|xyz)[0-9]{4}-", "xyz0123-"));
+    assert!(!fits("(?:ab|xyz)[0-9]{4}-", "xyzabcde"));
+}
+
+#[test]
+fn what_has_not_arrived_fits() {
+    assert!(fits("key-[a-z]{4}-[0-9]{4}", "key-ab"));
+    assert!(fits("key-[a-z]{4}-[0-9]{4}", ""));
 }

@@ -6,10 +6,11 @@
 
 use crate::base::limits::HITS_MAX;
 
+use super::byteset::in_set;
 use super::check::{self, CONTEXT};
 use super::pattern::Kind;
 use super::phrase::{Owner, Walk, gap_at, gap_before};
-use super::regex::{Machine, Run, View, in_set, is_word};
+use super::regex::{Machine, Run, View, is_word};
 use super::set::Scanner;
 use super::span::Hit;
 
@@ -29,6 +30,8 @@ struct Long {
 /// What one text has come to so far.
 #[derive(Debug, Default)]
 pub(super) struct State {
+    /// Whether a list by pattern or phrase holds more than naughts.
+    marked: bool,
     /// Per pattern the earliest place where its next match may begin.
     next: Vec<usize>,
     /// Per pattern how many hits were kept.
@@ -63,11 +66,16 @@ impl State {
             list.resize(len, value);
         }
         let patterns = scanner.patterns.len();
-        fill(&mut self.next, patterns, 0);
-        fill(&mut self.kept, patterns, 0);
-        fill(&mut self.spent, patterns, 0);
+        let topics = scanner.weights.len().div_ceil(64);
+        // A clean text leaves them as they were.
+        if self.marked || self.next.len() != patterns || self.topics.len() != topics {
+            fill(&mut self.next, patterns, 0);
+            fill(&mut self.kept, patterns, 0);
+            fill(&mut self.spent, patterns, 0);
+            fill(&mut self.topics, topics, 0);
+            self.marked = false;
+        }
         fill(&mut self.guarded, scanner.guarded.len(), 0);
-        fill(&mut self.topics, scanner.weights.len().div_ceil(64), 0);
         self.waiting.clear();
         self.longs.clear();
         self.pending.clear();
@@ -84,7 +92,7 @@ impl State {
 
     /// The sums of the topics over their thresholds.
     pub(super) fn topics(&self, scanner: &Scanner) -> Vec<(u32, u32)> {
-        if self.topics.iter().all(|word| *word == 0) {
+        if !self.marked || self.topics.iter().all(|word| *word == 0) {
             return Vec::new();
         }
         let mut sums = vec![0u32; scanner.topics.len()];
@@ -109,13 +117,15 @@ impl State {
         let from = self.frontier - view.base;
         scanner.filter.candidates(view.bytes, from, |at, bucket| {
             let start = view.base + at;
-            if bucket.phrase {
+            if bucket.phrase && scanner.tree.may_begin(view, at) {
                 self.try_phrase(scanner, view, start);
             }
-            for &pattern in &bucket.patterns {
+            let third = view.bytes.get(at + 2);
+            for &pattern in bucket.patterns(third) {
                 if self.next.get(pattern as usize).is_some_and(|next| *next <= start)
                     && let Some(machine) = scanner.machine(pattern)
-                    && view.bytes.get(at + 2).is_none_or(|third| in_set(&machine.third, *third))
+                    && third.is_none_or(|third| in_set(&machine.third, *third))
+                    && machine.ahead.fits(view.bytes, at)
                 {
                     self.try_at(scanner, view, pattern, machine, start);
                 }
@@ -140,7 +150,7 @@ impl State {
         self.frontier = if view.last { view.end() } else { last };
         let Some(bucket) = scanner.filter.tail(view.bytes) else { return view.end() };
         let mut open = view.end();
-        for &pattern in &bucket.patterns {
+        for &pattern in bucket.patterns(None) {
             if self.next.get(pattern as usize).is_some_and(|next| *next <= last) {
                 if view.last
                     && let Some(machine) = scanner.machine(pattern)
@@ -177,7 +187,10 @@ impl State {
             };
             let earliest = found.unwrap_or(upto).saturating_sub(within).max(from);
             for start in earliest..upto {
-                if self.next.get(pattern as usize).is_some_and(|next| *next > start) || !can_begin(machine, view, start) {
+                if self.next.get(pattern as usize).is_some_and(|next| *next > start)
+                    || !can_begin(machine, view, start)
+                    || !machine.ahead.fits(view.bytes, start - view.base)
+                {
                     continue;
                 }
                 match self.attempt(scanner, view, pattern, machine, machine.begin(view, start)) {
@@ -223,7 +236,10 @@ impl State {
             return Attempt::Open(run);
         }
         self.starved |= run.starved;
-        if let Some(spent) = self.spent.get_mut(index) {
+        if run.wasted() > 0
+            && let Some(spent) = self.spent.get_mut(index)
+        {
+            self.marked = true;
             *spent += run.wasted();
         }
         let Some(end) = run.end else { return Attempt::Failed };
@@ -247,6 +263,7 @@ impl State {
     }
 
     fn set_next(&mut self, pattern: u32, at: usize) {
+        self.marked = true;
         if let Some(next) = self.next.get_mut(pattern as usize) {
             *next = at;
         }
@@ -255,6 +272,7 @@ impl State {
     /// Keeps a hit until everything before it is decided. A pattern's hits beyond the ceiling cannot be
     /// among the first of all.
     fn keep(&mut self, score_bp: u16, pattern: u32, start: usize, end: usize) {
+        self.marked = true;
         if let Some(kept) = self.kept.get_mut(pattern as usize) {
             if *kept as usize >= HITS_MAX {
                 self.more += 1;
@@ -350,7 +368,7 @@ impl State {
             if self.phrase_waits.is_some() {
                 return;
             }
-            if gap_at(view.bytes, start - view.base) == 0 {
+            if gap_at(view.bytes, start - view.base) == 0 && scanner.tree.may_begin(view, start - view.base) {
                 self.try_phrase(scanner, view, start);
             }
         }
@@ -358,11 +376,7 @@ impl State {
 
     /// Tries all phrases at one place.
     fn try_phrase(&mut self, scanner: &Scanner, view: View<'_>, start: usize) {
-        let at = start - view.base;
-        if self.phrase_waits.is_some()
-            || ((view.last || at + 4 <= view.bytes.len()) && !scanner.tree.may_begin(view.bytes, at))
-            || !gap_before(view, start)
-        {
+        if self.phrase_waits.is_some() || !gap_before(view, start) {
             return;
         }
         let mut found = std::mem::take(&mut self.found);
@@ -373,6 +387,7 @@ impl State {
         for &(owner, end) in found.iter().rev() {
             match owner {
                 Owner::Topic(phrase) => {
+                    self.marked = true;
                     if let Some(word) = self.topics.get_mut(phrase as usize / 64) {
                         *word |= 1 << (phrase % 64);
                     }
