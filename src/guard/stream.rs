@@ -206,7 +206,12 @@ impl Stream {
                     return Ok(());
                 }
                 let (index, step) = self.text(exchange, *channel, *editable, text.as_str(), &held.texts)?;
-                let end = self.channels.get(index).map_or(0, |(_, flow)| flow.pushed);
+                let flow = self.channels.get(index).map(|(_, flow)| flow);
+                if !channel.joined && step.block_at.is_none() && flow.is_some_and(|flow| flow.redactions.is_empty()) {
+                    // Decided, and nothing to change: its channel is free for the next of an event with many.
+                    return refuses(exchange, &step);
+                }
+                let end = flow.map_or(0, |flow| flow.pushed);
                 held.texts.push(Span { piece: at, channel: index, start: end - text.as_str().len() as u64, end });
                 refuses(exchange, &step)
             }

@@ -142,8 +142,8 @@ pub(crate) fn judge(
     }
     let text = charset::to_utf8(content_type, &decoded)?;
     let editable = text.editable && !headers::body_is_signed(headers);
-    // A body that is not JSON is text, whatever protocol its path belongs to.
-    let adapter: &dyn Adapter = if shape == Shape::Text { &generic::Generic } else { adapter };
+    // A body that is not JSON is text, whatever protocol its path belongs to; of none there is nothing to read.
+    let adapter: &dyn Adapter = if matches!(shape, Shape::Text | Shape::Empty) { &generic::Generic } else { adapter };
     let message = match side {
         Side::Request => adapter.read_request(&text.body)?,
         Side::Answer => adapter.read_answer(&text.body)?,

@@ -238,6 +238,29 @@ fn a_body_under_a_coding_is_judged_as_if_it_were_plain() {
     }
 }
 
+#[test]
+fn an_event_with_more_texts_than_channels_passes_byte_for_byte() {
+    let items: Vec<_> = (0..600).map(|n| json!({"title": format!("item {n}"), "note": format!("note {n}")})).collect();
+    let stream = format!("data: {}\n\ndata: {{\"end\":true}}\n\n", json!({"type": "listed", "items": items}));
+    let ask = |stream: &str| {
+        let (guard, _) = guarded(Script::events(cut(stream, 700)), enforce());
+        let request = http::Request::post("/list").header("content-type", "application/json").body("{}".into()).unwrap();
+        String::from_utf8(send(&guard, request).1.to_vec()).unwrap()
+    };
+    assert_eq!(ask(&stream), stream);
+    assert_eq!(ask(&stream.replace("note 599", CARD)), stream.replace("note 599", "[pii.payment_card]"));
+}
+
+#[test]
+fn a_body_of_nothing_is_no_broken_one() {
+    for body in ["", " \n"] {
+        let (guard, agent) = guarded(Script::json(body), enforce());
+        let (head, answer) = send(&guard, post(body));
+        assert_eq!((head.status, answer), (StatusCode::OK, Bytes::from(body)));
+        assert_eq!(agent.asked.lock().unwrap().len(), 1);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
