@@ -28,3 +28,4 @@ mod sidecar;
 mod smuggle;
 mod support;
 mod tidy;
+mod traffic;

@@ -25,6 +25,13 @@ pub(crate) struct Pieces {
     dropped: Arc<AtomicUsize>,
 }
 
+impl Pieces {
+    /// A body in these pieces.
+    pub(crate) fn of(pieces: impl IntoIterator<Item = Bytes>) -> Self {
+        Self { left: pieces.into_iter().collect(), dropped: Arc::default() }
+    }
+}
+
 impl Body for Pieces {
     type Data = Bytes;
     type Error = Infallible;
