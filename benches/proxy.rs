@@ -181,13 +181,14 @@ fn measure(rounds: usize, span: Duration) {
         }
     }
     println!("\n{:<22} {:>6} {:>14} {:>14} {:>9}", "stream, 5 ms a delta", "conns", "bare first µs", "servanda", "ratio");
-    for connections in [1, 16] {
-        let request = load::Request::stream();
+    let firsts: [(&str, &[u8]); 2] = [("to the first delta", b"assistant"), ("to the first text", b"some")];
+    for ((what, wanted), connections) in firsts.into_iter().flat_map(|first| [(first, 1), (first, 16)]) {
+        let request = load::Request::stream(wanted);
         let results = alternate(&servers, rounds, |server| load::run(&server.address, &request, connections, span));
         let [a, b] = [&results[0], &results[1]];
         println!(
             "{:<22} {connections:>6} {:>14.0} {:>14.0} {:>9.2}",
-            "to the first delta",
+            what,
             median(a.iter().map(|r| r.first_us)),
             median(b.iter().map(|r| r.first_us)),
             median(b.iter().zip(a).map(|(b, a)| b.first_us / a.first_us)),

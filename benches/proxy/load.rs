@@ -12,22 +12,23 @@ use super::upstream;
 #[derive(Clone)]
 pub(crate) struct Request {
     bytes: Arc<[u8]>,
-    streamed: bool,
+    /// What is waited for in a streamed answer.
+    first: Option<&'static [u8]>,
 }
 
 impl Request {
     /// A whole exchange with a body of about `size` bytes each way.
     pub(crate) fn plain(size: usize) -> Self {
-        Self::new(size, false)
+        Self::new(size, None)
     }
 
-    /// A short question with a streamed answer.
-    pub(crate) fn stream() -> Self {
-        Self::new(400, true)
+    /// A short question with a streamed answer, in which `first` is waited for.
+    pub(crate) fn stream(first: &'static [u8]) -> Self {
+        Self::new(400, Some(first))
     }
 
-    fn new(size: usize, streamed: bool) -> Self {
-        let switch = if streamed { r#""stream":true,"# } else { "" };
+    fn new(size: usize, first: Option<&'static [u8]>) -> Self {
+        let switch = if first.is_some() { r#""stream":true,"# } else { "" };
         let body = format!(
             r#"{{"model":"m",{switch}"messages":[{{"role":"system","content":"You are a helpful agent."}},{{"role":"user","content":"{}"}}]}}"#,
             upstream::prose(size.saturating_sub(130))
@@ -36,7 +37,7 @@ impl Request {
             "POST /v1/chat/completions HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\nauthorization: Bearer k\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
-        Self { bytes: [head, body].concat().into_bytes().into(), streamed }
+        Self { bytes: [head, body].concat().into_bytes().into(), first }
     }
 }
 
@@ -79,7 +80,10 @@ async fn connection(address: String, request: Request, until: Instant) -> Result
         socket.write_all(&request.bytes).await.unwrap();
         let mut first = None;
         let total = loop {
-            if request.streamed && first.is_none() && memchr::memmem::find(&buffer, b"some").is_some() {
+            if let Some(wanted) = request.first
+                && first.is_none()
+                && memchr::memmem::find(&buffer, wanted).is_some()
+            {
                 first = Some(start.elapsed());
             }
             if let Some((_, total)) = upstream::message(&buffer) {

@@ -71,7 +71,7 @@ async fn stream(socket: &mut TcpStream) -> std::io::Result<()> {
         let delta = if at == 0 {
             r#"{"role":"assistant","content":""}"#.to_owned()
         } else {
-            format!(r#"{{"content":"some more words {at} "}}"#)
+            r#"{"content":"some more words, "}"#.to_owned()
         };
         if at > 1 {
             tokio::time::sleep(GAP).await;
