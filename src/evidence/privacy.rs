@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwapOption;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -69,6 +70,8 @@ pub(crate) struct Secrets {
     files: Arc<dyn Files>,
     dir: PathBuf,
     pseudonym: Secret,
+    /// The day that was asked for last, with its key set up: read without a lock.
+    latest: ArcSwapOption<(u32, Hmac<Sha256>)>,
     epochs: Mutex<BTreeMap<u32, Secret>>,
 }
 
@@ -77,7 +80,7 @@ impl Secrets {
     pub(crate) fn open(files: Arc<dyn Files>, dir: PathBuf) -> Result<Self, LogError> {
         files.create_dir(&dir).map_err(LogError::file(&dir))?;
         let pseudonym = load(&*files, &dir.join("pseudonym.key"))?;
-        Ok(Self { files, dir, pseudonym, epochs: Mutex::default() })
+        Ok(Self { files, dir, pseudonym, latest: ArcSwapOption::default(), epochs: Mutex::default() })
     }
 
     /// Makes sure that the key of a day is there, so that nobody waits for it later.
@@ -87,7 +90,15 @@ impl Secrets {
 
     /// The key that opens the commitment of one record with one label.
     pub(crate) fn opening(&self, id: RecordId, label: &str) -> Secret {
-        let mut key = mac(&self.epoch(id.day()));
+        let day = id.day();
+        let mut key = match self.latest.load().as_deref() {
+            Some((latest, key)) if *latest == day => key.clone(),
+            _ => {
+                let key = mac(&self.epoch(day));
+                self.latest.store(Some(Arc::new((day, key.clone()))));
+                key
+            }
+        };
         key.update(id.to_string().as_bytes());
         key.update(label.as_bytes());
         Zeroizing::new(key.finalize().into_bytes().into())

@@ -393,7 +393,6 @@ impl Exchange {
         self.tally.upstream_ns = Some(ns);
         self.tally.status = Some(status);
         self.commits.response = self.commitment("response");
-        self.commits.delivered = self.commitment("delivered");
     }
 
     /// Bytes of the answer came from the upstream.
@@ -408,6 +407,7 @@ impl Exchange {
         }
         self.tally.size_out += bytes.len() as u64;
         if self.commits.apart || self.commits.altered {
+            self.commit_delivered();
             update(&mut self.commits.delivered, bytes);
         }
     }
@@ -439,6 +439,13 @@ impl Exchange {
     /// Something that was held since then goes out now.
     pub(crate) fn note_hold_time(&mut self, since_ns: u64) {
         self.tally.hold_ns_max = self.tally.hold_ns_max.max(self.steady_ns().saturating_sub(since_ns));
+    }
+
+    /// Begins the commitment to what the client gets of an answer: only where it can differ from the upstream's.
+    fn commit_delivered(&mut self) {
+        if self.commits.delivered.is_none() && self.commits.response.is_some() {
+            self.commits.delivered = self.commitment("delivered");
+        }
     }
 
     fn commitment(&self, label: &'static str) -> Option<Commitment> {
@@ -493,6 +500,9 @@ impl Exchange {
 
     fn record(&mut self, total_ns: u64) -> record::Exchange {
         let int = |n: u64| Int::saturating(n);
+        if self.commits.altered {
+            self.commit_delivered();
+        }
         let finish = |c: &mut Option<Commitment>| c.take().map(|c| c.finish().into());
         let commits = &mut self.commits;
         let commit = record::Commit {

@@ -19,9 +19,7 @@ use http_body::Body;
 use hyper::body::Incoming;
 use tower_service::Service;
 
-use crate::base::clock::SharedClock;
 use crate::base::names::Lane;
-use crate::base::telemetry;
 use crate::guard::Peer;
 
 use super::body::{Answer, BoxError, Outgoing, Paced, Progress};
@@ -50,7 +48,6 @@ pub struct Reverse<B> {
 struct Shared {
     forward: Forward,
     proxy_authorization: Option<HeaderValue>,
-    clock: SharedClock,
 }
 
 impl<B> Clone for Reverse<B> {
@@ -71,7 +68,7 @@ where
     B::Error: Into<BoxError>,
 {
     /// A proxy to one upstream with a connection pool of its own.
-    pub fn new(upstreams: &Upstreams, forward: Forward, clock: SharedClock) -> Self {
+    pub fn new(upstreams: &Upstreams, forward: Forward) -> Self {
         let root = Uri::builder()
             .scheme(forward.origin.scheme().clone())
             .authority(forward.origin.authority().clone())
@@ -79,7 +76,7 @@ where
             .build()
             .unwrap_or_default();
         let proxy_authorization = upstreams.proxy_authorization(&root);
-        Self { shared: Arc::new(Shared { forward, proxy_authorization, clock }), client: upstreams.client() }
+        Self { shared: Arc::new(Shared { forward, proxy_authorization }), client: upstreams.client() }
     }
 }
 
@@ -146,7 +143,6 @@ impl Shared {
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
-        let start = self.clock.steady_ns();
         let answer = client.request(request);
         tokio::pin!(answer);
         let mut seen = progress.mark();
@@ -166,7 +162,6 @@ impl Shared {
             }
             seen = now;
         };
-        telemetry::upstream_seconds(self.clock.steady_ns().saturating_sub(start));
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(Problem::new(StatusCode::BAD_GATEWAY, "upstream_protocol", "the upstream switched protocols unasked"));
         }

@@ -418,11 +418,11 @@ impl PassThrough {
     ///
     /// # Errors
     /// An address cannot be bound, or TLS cannot be prepared.
-    pub async fn start(config: &Config, clock: SharedClock) -> Result<Self, ProxyError> {
+    pub async fn start(config: &Config) -> Result<Self, ProxyError> {
         let upstreams = Upstreams::new(config)?;
         let drain = Drain::default();
         let serving = Serving::start(config, &drain, |listener| {
-            let reverse = Reverse::new(&upstreams, forward(config, listener), Arc::clone(&clock));
+            let reverse = Reverse::new(&upstreams, forward(config, listener));
             Arc::new(App::new(Stack::Bare(reverse)))
         })
         .await?;

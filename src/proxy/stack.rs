@@ -137,7 +137,7 @@ pub(super) struct Common {
 impl Common {
     /// The reverse proxy of a listener, with its own pool.
     pub(super) fn beneath(&self, config: &Config, listener: &Listener) -> Beneath {
-        Reverse::new(&self.upstreams, forward(config, listener), Arc::clone(&self.clock))
+        Reverse::new(&self.upstreams, forward(config, listener))
     }
 
     /// The guard of a listener over its reverse proxy.

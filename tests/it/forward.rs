@@ -5,7 +5,6 @@ use std::path::Path;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt, Full};
-use servanda::base::clock::SystemClock;
 use servanda::proxy::Config;
 use servanda::proxy::serve::PassThrough;
 use tokio::sync::oneshot;
@@ -18,7 +17,7 @@ async fn before(url: &str, more: &str) -> (PassThrough, std::net::SocketAddr) {
     let text = format!("version: 1\nlisten: [{{name: a, bind: \"127.0.0.1:0\", lane: inbound, upstream: \"{url}\"}}]\n{more}\n");
     let (config, mistakes) = Config::parse(&text, Path::new(""));
     let config = config.unwrap_or_else(|| panic!("{}", mistakes.render("test", &text)));
-    let proxy = PassThrough::start(&config, SystemClock::shared()).await.unwrap();
+    let proxy = PassThrough::start(&config).await.unwrap();
     let address = proxy.addresses()[0].1;
     (proxy, address)
 }

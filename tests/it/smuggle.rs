@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use servanda::base::clock::SystemClock;
 use servanda::proxy::Config;
 use servanda::proxy::serve::PassThrough;
 
@@ -12,7 +11,7 @@ use crate::support::upstream::Upstream;
 async fn start(upstream: &Upstream) -> (PassThrough, std::net::SocketAddr) {
     let text = format!("version: 1\nlisten: [{{bind: \"127.0.0.1:0\", lane: inbound, upstream: \"{}\"}}]", upstream.url());
     let (config, _) = Config::parse(&text, Path::new(""));
-    let proxy = PassThrough::start(&config.unwrap(), SystemClock::shared()).await.unwrap();
+    let proxy = PassThrough::start(&config.unwrap()).await.unwrap();
     let address = proxy.addresses()[0].1;
     (proxy, address)
 }
