@@ -88,6 +88,19 @@ pub(crate) const fn stage_of(side: Side) -> Stage {
     }
 }
 
+/// The parts of one stage and choice. Walked for the event and again for the edits, since a list of them would
+/// weigh more than a body of many short texts.
+fn placed<'e, 'm: 'e, 'b>(
+    exchange: &'e Exchange,
+    message: &'m Message<'b>,
+    side: Side,
+    choice: u32,
+    stage: Stage,
+) -> impl Iterator<Item = (&'m Part<'b>, Placed)> + use<'e, 'm, 'b> {
+    let parts = message.parts.iter().filter(move |part| part.choice == choice);
+    parts.filter_map(move |part| Some((part, exchange.place(kind(side, part))?))).filter(move |(_, placed)| placed.stage == stage)
+}
+
 /// Judges the texts of one stage and choice together.
 fn texts(
     exchange: &mut Exchange,
@@ -98,35 +111,27 @@ fn texts(
     stage: Stage,
     ruling: &mut Ruling,
 ) {
-    let placed: Vec<(&Part<'_>, Placed)> = message
-        .parts
-        .iter()
-        .filter(|part| part.choice == choice)
-        .filter_map(|part| Some((part, exchange.place(kind(side, part))?)))
-        .filter(|(_, placed)| placed.stage == stage)
-        .collect();
-    // A request without text is still a request: what needs no text is judged once for the side.
-    let first = choice == 0 && stage == stage_of(side) && side == Side::Request;
-    if placed.is_empty() && !first {
-        return;
-    }
-    let texts: Vec<EventText<'_>> = placed
-        .iter()
+    let texts: Vec<EventText<'_>> = placed(exchange, message, side, choice, stage)
         .map(|(part, placed)| EventText {
             text: part.text.as_str(),
             editable: editable && part.editable && part.text.has_way_back(),
             history: placed.history,
         })
         .collect();
+    // A request without text is still a request: what needs no text is judged once for the side.
+    let first = choice == 0 && stage == stage_of(side) && side == Side::Request;
+    if texts.is_empty() && !first {
+        return;
+    }
     let event = Event::new(stage, exchange.lane(), exchange.now_us()).texts(&texts).measures(exchange.measures());
     let judgement = exchange.judge(&event);
     if judgement.act >= Act::Redact {
-        for redaction in &judgement.redactions {
-            let Place::Text(at) = redaction.place else { continue };
-            let edit =
-                placed.get(at).and_then(|(part, _)| part.text.edit(redaction.start..redaction.end, &redaction.replacement));
-            ruling.edits.extend(edit);
-            ruling.edited.push(choice);
+        let mut redactions = judgement.redactions.iter().peekable();
+        for (at, (part, _)) in placed(exchange, message, side, choice, stage).enumerate() {
+            while let Some(redaction) = redactions.next_if(|redaction| redaction.place == Place::Text(at)) {
+                ruling.edits.extend(part.text.edit(redaction.start..redaction.end, &redaction.replacement));
+                ruling.edited.push(choice);
+            }
         }
     }
     ruling.take(stage, choice, &judgement);

@@ -45,28 +45,67 @@ pub(crate) async fn collect<B: Body<Data = Bytes>>(
     if announced > max {
         return Collected::TooLarge(first, body);
     }
-    let mut chunks = first;
-    let mut length: usize = chunks.iter().map(Bytes::len).sum();
+    let length = first.iter().map(Bytes::len).sum();
     if !lease.grow(length) {
-        return Collected::NoRoom(chunks, body);
+        return Collected::NoRoom(first, body);
     }
+    let mut taken = Taken::of(first, length + announced);
     while let Some(frame) = body.frame().await {
         let frame = match frame {
             Ok(frame) => frame,
             Err(error) => return Collected::Failed(error),
         };
         let Ok(chunk) = frame.into_data() else { continue };
-        length += chunk.len();
         let room = lease.grow(chunk.len());
-        chunks.push_back(chunk);
-        if length > max {
-            return Collected::TooLarge(chunks, body);
+        taken.add(chunk);
+        if taken.len() > max {
+            return Collected::TooLarge([taken.into()].into(), body);
         }
         if !room {
-            return Collected::NoRoom(chunks, body);
+            return Collected::NoRoom([taken.into()].into(), body);
         }
     }
-    Collected::Whole(join(chunks, length))
+    Collected::Whole(taken.into())
+}
+
+/// What was taken of a body: its one chunk as it came, or a copy of all. A chunk that was copied is let go at
+/// once, so that a body is never held twice.
+struct Taken {
+    one: Bytes,
+    all: BytesMut,
+    announced: usize,
+}
+
+impl Taken {
+    fn of(first: VecDeque<Bytes>, announced: usize) -> Self {
+        let mut taken = Self { one: Bytes::new(), all: BytesMut::new(), announced };
+        for chunk in first {
+            taken.add(chunk);
+        }
+        taken
+    }
+
+    fn add(&mut self, chunk: Bytes) {
+        if self.len() == 0 {
+            self.one = chunk;
+            return;
+        }
+        if self.all.is_empty() {
+            self.all.reserve(self.announced.max(self.one.len() + chunk.len()));
+            self.all.extend_from_slice(&std::mem::take(&mut self.one));
+        }
+        self.all.extend_from_slice(&chunk);
+    }
+
+    fn len(&self) -> usize {
+        self.one.len() + self.all.len()
+    }
+}
+
+impl From<Taken> for Bytes {
+    fn from(taken: Taken) -> Self {
+        if taken.all.is_empty() { taken.one } else { taken.all.freeze() }
+    }
 }
 
 /// The first chunk of a body, enough to see what it is.
@@ -81,17 +120,6 @@ pub(crate) async fn peek<B: Body<Data = Bytes>>(body: &mut Pin<Box<B>>) -> Resul
         }
     }
     Ok(first)
-}
-
-fn join(mut chunks: VecDeque<Bytes>, length: usize) -> Bytes {
-    if chunks.len() <= 1 {
-        return chunks.pop_front().unwrap_or_default();
-    }
-    let mut all = BytesMut::with_capacity(length);
-    for chunk in chunks {
-        all.extend_from_slice(&chunk);
-    }
-    all.freeze()
 }
 
 /// What a whole body came to.
@@ -157,11 +185,11 @@ pub(crate) fn judge(
     let ruling = message::judge(exchange, &message, side, editable);
     let changed = (!ruling.edits.is_empty() && editable).then(|| changed(&text.body, &ruling.edits));
     let notes = message.notes();
-    let shown = match &text.body {
-        Cow::Borrowed(_) => None,
-        Cow::Owned(text) => Some(Bytes::copy_from_slice(text)),
-    };
     drop(message);
+    let shown = match text.body {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(text) => Some(Bytes::from(text)),
+    };
     Ok(Judged { changed, ruling, notes, decoded: shown.unwrap_or(decoded) })
 }
 

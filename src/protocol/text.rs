@@ -21,36 +21,33 @@ pub enum Form {
     Json,
 }
 
-/// A text with the way back to its bytes.
+/// A text with the way back to its bytes. Bodies have many, so it is small: what was escaped is kept apart.
 #[derive(Clone, Debug)]
 pub struct Text<'b> {
-    decoded: Decoded<'b>,
-    /// The content in the container, without quotes.
-    at: Range<usize>,
-    container: Container<'b>,
+    place: Place<'b>,
+    /// What it means, where that differs from how it is written.
+    unescaped: Option<Box<Unescaped>>,
     form: Form,
-    /// Decoded and raw offsets of atoms, every [`MARK_EVERY`] bytes; empty when the two are the same.
-    marks: Vec<(usize, usize)>,
 }
 
+/// Where the content stands, without quotes.
 #[derive(Clone, Debug)]
-enum Decoded<'b> {
-    Borrowed(&'b str),
-    Owned(String),
-    /// The container's text at `at`.
-    Slice,
-}
-
-#[derive(Clone, Debug)]
-enum Container<'b> {
-    /// A body, or the data of a stream event.
-    Body(&'b [u8]),
-    /// Another text's decoded form.
-    Outer(&'b Text<'b>),
+enum Place<'b> {
+    /// In a body or the data of a stream event: as written, and where that begins.
+    Body(&'b str, usize),
+    /// In another text's decoded form.
+    Outer(&'b Text<'b>, Range<usize>),
     /// The same, owned.
-    Shared(Arc<Text<'b>>),
-    /// Nothing that could be changed.
-    None,
+    Shared(Arc<Text<'b>>, Range<usize>),
+    /// Nowhere that could be changed.
+    Loose(Cow<'b, str>),
+}
+
+#[derive(Clone, Debug)]
+struct Unescaped {
+    text: String,
+    /// Decoded and raw offsets of atoms, every [`MARK_EVERY`] bytes.
+    marks: Vec<(usize, usize)>,
 }
 
 /// A change of raw bytes.
@@ -65,19 +62,15 @@ pub struct Edit {
 impl<'b> Text<'b> {
     /// Text that stands as it is at `at` of `body`. Without the bytes being UTF-8 there the text is empty.
     pub fn plain(body: &'b [u8], at: Range<usize>) -> Self {
-        let decoded = body.get(at.clone()).and_then(|b| std::str::from_utf8(b).ok()).unwrap_or_default();
-        Self { decoded: Decoded::Borrowed(decoded), at, container: Container::Body(body), form: Form::Plain, marks: Vec::new() }
+        let written = body.get(at.clone()).and_then(|b| std::str::from_utf8(b).ok()).unwrap_or_default();
+        Self { place: Place::Body(written, at.start), unescaped: None, form: Form::Plain }
     }
 
     /// The content of a JSON string at `at` of `body`, which the walk has found to be well formed.
     /// Halves of surrogate pairs read as U+FFFD.
     pub fn json(body: &'b [u8], at: Range<usize>) -> Self {
-        let source = body.get(at.clone()).and_then(|b| std::str::from_utf8(b).ok()).unwrap_or_default();
-        let (decoded, marks) = match decode(source) {
-            (Cow::Borrowed(text), marks) => (Decoded::Borrowed(text), marks),
-            (Cow::Owned(text), marks) => (Decoded::Owned(text), marks),
-        };
-        Self { decoded, at, container: Container::Body(body), form: Form::Json, marks }
+        let text = Self::unescaped(body, at);
+        Self { unescaped: Unescaped::of(text.written()), ..text }
     }
 
     /// The content of a JSON string in which nothing is escaped.
@@ -87,43 +80,36 @@ impl<'b> Text<'b> {
 
     /// Text without a way back, such as a transcoded body.
     pub fn opaque(text: impl Into<Cow<'b, str>>) -> Self {
-        let decoded = match text.into() {
-            Cow::Borrowed(text) => Decoded::Borrowed(text),
-            Cow::Owned(text) => Decoded::Owned(text),
-        };
-        Self { decoded, at: 0..0, container: Container::None, form: Form::Plain, marks: Vec::new() }
+        Self { place: Place::Loose(text.into()), unescaped: None, form: Form::Plain }
     }
 
     /// The JSON string content at `at` of another text's decoded form.
     pub(super) fn inside(outer: &'b Text<'b>, at: Range<usize>) -> Self {
-        Self::within(outer.as_str(), at, Container::Outer(outer))
+        Self::within(Place::Outer(outer, at))
     }
 
     /// The same for a text that is kept alive by its parts.
     pub(super) fn inside_shared(outer: &Arc<Text<'b>>, at: Range<usize>) -> Self {
-        Self::within(outer.as_str(), at, Container::Shared(Arc::clone(outer)))
+        Self::within(Place::Shared(Arc::clone(outer), at))
     }
 
-    fn within(outer: &str, at: Range<usize>, container: Container<'b>) -> Self {
-        let (decoded, marks) = match decode(outer.get(at.clone()).unwrap_or_default()) {
-            (Cow::Borrowed(_), marks) => (Decoded::Slice, marks),
-            (Cow::Owned(text), marks) => (Decoded::Owned(text), marks),
-        };
-        Self { decoded, at, container, form: Form::Json, marks }
+    fn within(place: Place<'b>) -> Self {
+        let text = Self { place, unescaped: None, form: Form::Json };
+        Self { unescaped: Unescaped::of(text.written()), ..text }
     }
 
     /// The text as a reader means it.
     pub fn as_str(&self) -> &str {
-        match &self.decoded {
-            Decoded::Borrowed(text) => text,
-            Decoded::Owned(text) => text,
-            Decoded::Slice => match &self.container {
-                Container::Outer(outer) => outer.as_str(),
-                Container::Shared(outer) => outer.as_str(),
-                Container::Body(_) | Container::None => "",
-            }
-            .get(self.at.clone())
-            .unwrap_or_default(),
+        self.unescaped.as_ref().map_or_else(|| self.written(), |unescaped| &unescaped.text)
+    }
+
+    /// The text as it is written in its container.
+    fn written(&self) -> &str {
+        match &self.place {
+            Place::Body(written, _) => written,
+            Place::Outer(outer, at) => outer.as_str().get(at.clone()).unwrap_or_default(),
+            Place::Shared(outer, at) => outer.as_str().get(at.clone()).unwrap_or_default(),
+            Place::Loose(text) => text,
         }
     }
 
@@ -135,11 +121,11 @@ impl<'b> Text<'b> {
     /// The raw bytes that hold `range` of the decoded text.
     pub fn raw_of(&self, range: Range<usize>) -> Option<Range<usize>> {
         let here = self.in_container(range);
-        match &self.container {
-            Container::Body(_) => Some(here),
-            Container::Outer(outer) => outer.raw_of(here),
-            Container::Shared(outer) => outer.raw_of(here),
-            Container::None => None,
+        match &self.place {
+            Place::Body(..) => Some(here),
+            Place::Outer(outer, _) => outer.raw_of(here),
+            Place::Shared(outer, _) => outer.raw_of(here),
+            Place::Loose(_) => None,
         }
     }
 
@@ -151,21 +137,21 @@ impl<'b> Text<'b> {
             Form::Plain => Cow::Borrowed(with),
             Form::Json => escape(with),
         };
-        match &self.container {
-            Container::Body(_) => Some(Edit { at: here, with: with.into_owned() }),
-            Container::Outer(outer) => outer.edit(here, &with),
-            Container::Shared(outer) => outer.edit(here, &with),
-            Container::None => None,
+        match &self.place {
+            Place::Body(..) => Some(Edit { at: here, with: with.into_owned() }),
+            Place::Outer(outer, _) => outer.edit(here, &with),
+            Place::Shared(outer, _) => outer.edit(here, &with),
+            Place::Loose(_) => None,
         }
     }
 
     /// Whether the text can be changed at all.
     pub fn has_way_back(&self) -> bool {
-        match &self.container {
-            Container::Body(_) => true,
-            Container::Outer(outer) => outer.has_way_back(),
-            Container::Shared(outer) => outer.has_way_back(),
-            Container::None => false,
+        match &self.place {
+            Place::Body(..) => true,
+            Place::Outer(outer, _) => outer.has_way_back(),
+            Place::Shared(outer, _) => outer.has_way_back(),
+            Place::Loose(_) => false,
         }
     }
 
@@ -174,18 +160,26 @@ impl<'b> Text<'b> {
         let text = self.as_str();
         let start = floor(text, range.start.min(text.len()));
         let end = ceil(text, range.end.min(text.len())).max(start);
-        if self.marks.is_empty() {
-            return self.at.start + start..self.at.start + end;
-        }
-        let source: &[u8] = match &self.container {
-            Container::Body(body) => body.get(self.at.clone()).unwrap_or_default(),
-            Container::Outer(outer) => outer.as_str().as_bytes().get(self.at.clone()).unwrap_or_default(),
-            Container::Shared(outer) => outer.as_str().as_bytes().get(self.at.clone()).unwrap_or_default(),
-            Container::None => &[],
+        let from = match &self.place {
+            Place::Body(_, from) => *from,
+            Place::Outer(_, at) | Place::Shared(_, at) => at.start,
+            Place::Loose(_) => 0,
         };
-        let first = self.locate(source, start, start == end).0;
-        let last = if end > start { self.locate(source, end - 1, false).1 } else { first };
-        self.at.start + first..self.at.start + last
+        let Some(unescaped) = &self.unescaped else { return from + start..from + end };
+        let source = self.written().as_bytes();
+        let first = unescaped.locate(source, start, start == end).0;
+        let last = if end > start { unescaped.locate(source, end - 1, false).1 } else { first };
+        from + first..from + last
+    }
+}
+
+impl Unescaped {
+    /// What `source` means, where anything in it is escaped.
+    fn of(source: &str) -> Option<Box<Self>> {
+        match decode(source) {
+            (Cow::Borrowed(_), _) => None,
+            (Cow::Owned(text), marks) => Some(Box::new(Self { text, marks })),
+        }
     }
 
     /// Raw start and end of the atom that holds decoded byte `offset`.
@@ -197,7 +191,7 @@ impl<'b> Text<'b> {
         if let Some((next_decoded, next_raw)) = self.marks.get(mark)
             && next_decoded - decoded == next_raw - raw
         {
-            let ahead = floor(self.as_str(), offset) - decoded;
+            let ahead = floor(&self.text, offset) - decoded;
             decoded += ahead;
             raw += ahead;
         }

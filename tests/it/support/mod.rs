@@ -4,5 +4,6 @@ pub(crate) mod client;
 pub(crate) mod coded;
 pub(crate) mod command;
 pub(crate) mod guarded;
+pub(crate) mod running;
 pub(crate) mod upstream;
 pub(crate) mod written;

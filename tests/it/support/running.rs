@@ -1,0 +1,67 @@
+//! The real binary as a process of its own: `servanda run`, until it is dropped.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// A sidecar that runs by itself.
+pub(crate) struct Running {
+    child: Child,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+}
+
+impl Running {
+    /// Starts `servanda run` in `folder`, before `upstream`, with further arguments, and waits until it listens.
+    pub(crate) fn start(folder: &Path, upstream: &str, more: &[&str]) -> Self {
+        let mut arguments = vec!["run", "--upstream", upstream, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+        arguments.extend(more);
+        Self::with(folder, &arguments, &[])
+    }
+
+    /// Starts the binary with these arguments and variables, and waits until it listens.
+    pub(crate) fn with(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let errors = folder.join("stderr");
+        let file = std::fs::File::options().create(true).append(true).open(&errors).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_servanda"));
+        for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
+            command.env_remove(name).env_remove(name.to_ascii_lowercase());
+        }
+        let mut child = command
+            .args(arguments)
+            .envs(variables.iter().copied())
+            .env("NO_COLOR", "1")
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(file)
+            .spawn()
+            .unwrap();
+        let mut address = None;
+        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+            let line = line.unwrap();
+            let mut words = line.split_whitespace();
+            match (words.next(), words.next().and_then(|url| url.strip_prefix("http://"))) {
+                (Some("listening"), Some(at)) => address = at.parse().ok(),
+                (Some("admin"), Some(_)) => break,
+                _ => {}
+            }
+        }
+        let told = std::fs::read_to_string(&errors).unwrap();
+        let Some(address) = address else { panic!("it did not start: {told}") };
+        Self { child, address }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
