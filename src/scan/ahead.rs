@@ -1,4 +1,4 @@
-//! What must stand at a few telling places of a match, looked at before its automaton is started.
+//! What every match begins with and has at a few telling places, looked at before its automaton is started.
 //!
 //! Promises: an expression that can match at a place always fits there; what lies beyond the text at hand
 //! fits. So a look never changes what is found, only what it costs.
@@ -8,6 +8,7 @@ use regex_automata::util::alphabet::{ByteClasses, Unit};
 use regex_automata::util::primitives::StateID;
 
 use super::byteset::{ByteSet, in_set, put};
+use super::opening::{DIGITS_WITHIN, GAP, OPENING, Opening, Prefixes};
 
 /// Most looks of one expression.
 const LOOKS_MAX: usize = 4;
@@ -61,37 +62,109 @@ const fn prior() -> [u16; 256] {
     table
 }
 
-/// The looks of one expression, the most telling first.
+/// Most beginnings of one expression that are listed, and the shortest that are worth it.
+const PREFIXES_MAX: usize = 512;
+const PREFIX_MIN: usize = 4;
+
+/// What is looked at before an expression is tried.
 #[derive(Debug, Default)]
 pub(super) struct Ahead {
+    /// Telling places, the most telling first.
     looks: Vec<(usize, ByteSet)>,
+    /// Fewest digits among the first bytes, as [`super::opening::digits_at`] counts them.
+    pub(super) digits: u8,
+    /// The beginnings, if they are few, and the bytes of an opening that they have.
+    prefixes: Option<(u64, Prefixes)>,
 }
 
 impl Ahead {
     /// Follows an automaton from its start states through the first `len` bytes that every match has.
     pub(super) fn new(dfa: &impl Automaton, classes: &ByteClasses, starts: &[StateID], len: usize) -> Self {
-        let mut states = starts.to_vec();
+        let paths = Paths::new(dfa, classes);
+        let (looks, digits) = paths.places(starts, len);
+        Self { looks, digits, prefixes: paths.prefixes(starts, len) }
+    }
+
+    /// Whether a match could begin at `at` of `bytes`, as far as they go. `opening` is what stands there.
+    #[inline]
+    pub(super) fn fits(&self, bytes: &[u8], at: usize, opening: Option<Opening>) -> bool {
+        if let (Some((mask, prefixes)), Some(opening)) = (&self.prefixes, opening)
+            && !prefixes.has(opening.folded & mask)
+        {
+            return false;
+        }
+        self.looks.iter().all(|(offset, set)| bytes.get(at + offset).is_none_or(|byte| in_set(set, *byte)))
+    }
+
+    /// Whether openings tell something.
+    pub(super) fn opens(&self) -> bool {
+        self.prefixes.is_some()
+    }
+}
+
+/// Bytes that an automaton does not tell apart.
+struct Class {
+    byte: u8,
+    set: ByteSet,
+    digits: bool,
+}
+
+/// The ways through an automaton.
+struct Paths<'d, A> {
+    dfa: &'d A,
+    classes: Vec<Class>,
+}
+
+impl<'d, A: Automaton> Paths<'d, A> {
+    fn new(dfa: &'d A, classes: &ByteClasses) -> Self {
+        let class = |byte: u8| {
+            let same = |other: &u8| classes.get(*other) == classes.get(byte);
+            let mut set = [0; 4];
+            (0..=u8::MAX).filter(same).for_each(|other| put(&mut set, other));
+            Class { byte, set, digits: (0..=u8::MAX).filter(same).all(|other| other.is_ascii_digit()) }
+        };
+        let classes = classes.representatives(0..=u8::MAX).filter_map(Unit::as_u8).map(class).collect();
+        Self { dfa, classes }
+    }
+
+    fn next(&self, state: StateID, byte: u8) -> Option<StateID> {
+        let next = self.dfa.next_state(state, byte);
+        (!self.dfa.is_dead_state(next) && !self.dfa.is_quit_state(next)).then_some(next)
+    }
+
+    /// The telling places, and the fewest digits.
+    fn places(&self, starts: &[StateID], len: usize) -> (Vec<(usize, ByteSet)>, u8) {
+        let mut states: Vec<(StateID, u8)> = starts.iter().map(|state| (*state, 0)).collect();
         let mut offsets = Vec::new();
-        for offset in 0..len.min(REACH) {
+        let mut fewest = u8::MAX;
+        for offset in 0..len.clamp(DIGITS_WITHIN, REACH) {
+            if offset == DIGITS_WITHIN || states.len() > STATES_MAX {
+                fewest = fewest.min(least(&states));
+            }
+            if states.len() > STATES_MAX {
+                break;
+            }
             let mut set = [0; 4];
             let mut next = Vec::new();
-            for class in classes.representatives(0..=u8::MAX).filter_map(Unit::as_u8) {
-                let before = next.len();
-                let alive = |state: &StateID| !dfa.is_dead_state(*state) && !dfa.is_quit_state(*state);
-                next.extend(states.iter().map(|state| dfa.next_state(*state, class)).filter(alive));
-                if next.len() > before {
-                    let same = |byte: &u8| classes.get(*byte) == classes.get(class);
-                    (0..=u8::MAX).filter(same).for_each(|byte| put(&mut set, byte));
+            for &(state, digits) in &states {
+                // A match that ends here has no more of them.
+                if self.dfa.is_match_state(self.dfa.next_eoi_state(state)) {
+                    fewest = fewest.min(digits);
+                }
+                for class in &self.classes {
+                    let Some(state) = self.next(state, class.byte) else { continue };
+                    if self.dfa.is_match_state(state) {
+                        fewest = fewest.min(digits);
+                    }
+                    next.push((state, digits.saturating_add(u8::from(class.digits))));
+                    set.iter_mut().zip(class.set).for_each(|(all, more)| *all |= more);
                 }
             }
-            if offset >= KNOWN {
+            if (KNOWN..len).contains(&offset) {
                 offsets.push((share(&set), offset, set));
             }
             next.sort_unstable();
-            next.dedup();
-            if next.len() > STATES_MAX {
-                break;
-            }
+            next.dedup_by_key(|(state, _)| *state);
             states = next;
         }
         offsets.sort_unstable();
@@ -101,14 +174,56 @@ impl Ahead {
                 looks.push((offset, set));
             }
         }
-        Self { looks }
+        (looks, fewest.min(least(&states)))
     }
 
-    /// Whether a match could begin at `at` of `bytes`, as far as they go.
-    #[inline]
-    pub(super) fn fits(&self, bytes: &[u8], at: usize) -> bool {
-        self.looks.iter().all(|(offset, set)| bytes.get(at + offset).is_none_or(|byte| in_set(set, *byte)))
+    /// All beginnings as openings have them, as long as they are few, and which bytes of an opening they have.
+    fn prefixes(&self, starts: &[StateID], len: usize) -> Option<(u64, Prefixes)> {
+        let gaps = (0..0x80).filter(|byte: &u8| !byte.is_ascii_alphanumeric());
+        let letters = (b'a'..=b'z').map(|byte| (byte, vec![byte, byte.to_ascii_uppercase()]));
+        let symbols = letters.chain((b'0'..=b'9').map(|byte| (byte, vec![byte]))).chain([(GAP, gaps.collect())]);
+        let one_a_class = |(symbol, bytes): (u8, Vec<u8>)| {
+            let has = |class: &&Class| bytes.iter().any(|byte| in_set(&class.set, *byte));
+            (symbol, self.classes.iter().filter(has).map(|class| class.byte).collect())
+        };
+        let symbols: Vec<(u8, Vec<u8>)> = symbols.map(one_a_class).collect();
+        let mut found = vec![(0u64, starts.to_vec())];
+        let mut known = 0;
+        while known < OPENING.min(len) {
+            let mut next = Vec::new();
+            for (key, states) in &found {
+                for (symbol, bytes) in &symbols {
+                    let mut after: Vec<StateID> =
+                        states.iter().flat_map(|state| bytes.iter().filter_map(|byte| self.next(*state, *byte))).collect();
+                    if !after.is_empty() {
+                        after.sort_unstable();
+                        after.dedup();
+                        next.push((key | u64::from(*symbol) << (8 * known), after));
+                    }
+                }
+                if next.len() > PREFIXES_MAX {
+                    break;
+                }
+            }
+            if next.len() > PREFIXES_MAX {
+                break;
+            }
+            found = next;
+            known += 1;
+        }
+        if known < PREFIX_MIN {
+            return None;
+        }
+        let mut prefixes = Prefixes::new((found.len() * 16).ilog2().clamp(8, 13));
+        for (key, _) in &found {
+            prefixes.put(*key);
+        }
+        Some((u64::MAX >> (8 * (OPENING - known)), prefixes))
     }
+}
+
+fn least(states: &[(StateID, u8)]) -> u8 {
+    states.iter().map(|(_, digits)| *digits).min().unwrap_or(u8::MAX)
 }
 
 /// The share of ordinary text that a set has, in thousandths.

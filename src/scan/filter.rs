@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::byteset::{ByteSet, in_set};
+use super::opening::digits_at;
 use super::phrase::Tree;
 use super::regex::Machine;
 
@@ -36,19 +37,37 @@ static BEFORE: [u32; 256] = {
 /// What may begin at a place.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Bucket {
-    /// Patterns that are expressions.
-    patterns: Vec<u32>,
+    /// Patterns that are expressions, each with the digits it needs, fewest first.
+    patterns: Vec<(u8, u32)>,
     /// Whether a phrase may.
     pub(super) phrase: bool,
+    /// Whether the opening at the place tells something.
+    pub(super) opens: bool,
     /// What can stand third in one of the patterns.
     third: ByteSet,
 }
 
 impl Bucket {
-    /// The patterns that the byte after the pair, if it is there, leaves.
+    /// The patterns that the byte after the pair and the digits ahead leave.
     #[inline]
-    pub(super) fn patterns(&self, third: Option<&u8>) -> &[u32] {
-        if third.is_none_or(|byte| in_set(&self.third, *byte)) { &self.patterns } else { &[] }
+    pub(super) fn patterns(&self, bytes: &[u8], at: usize) -> impl Iterator<Item = u32> {
+        let third = bytes.get(at + 2).is_none_or(|byte| in_set(&self.third, *byte));
+        let patterns = if third { self.patterns.as_slice() } else { &[] };
+        let counts = patterns.last().is_some_and(|(needed, _)| *needed > 0);
+        let digits = if counts { digits_at(bytes, at) } else { 0 };
+        patterns.iter().take_while(move |(needed, _)| *needed <= digits).map(|(_, pattern)| *pattern)
+    }
+
+    /// Settles what follows from the patterns.
+    fn settle(&mut self, machines: &[Option<Machine>]) {
+        self.opens = self.phrase;
+        for (needed, index) in &mut self.patterns {
+            let Some(Some(machine)) = machines.get(*index as usize) else { continue };
+            *needed = machine.ahead.digits;
+            self.opens |= machine.ahead.opens();
+            self.third.iter_mut().zip(machine.third).for_each(|(all, more)| *all |= more);
+        }
+        self.patterns.sort_unstable();
     }
 }
 
@@ -63,6 +82,9 @@ pub(super) struct Filter {
 }
 
 const PARTS: usize = 3;
+
+/// Bytes that are looked up before what was found is gone through.
+const BLOCK: usize = 64;
 
 impl Filter {
     /// Builds the table. Machines with a guard are not in it.
@@ -99,9 +121,7 @@ impl Filter {
         let mut known = HashMap::from([(Bucket::default(), 0)]);
         for (from, single) in [(pairs, false), (singles, true)] {
             for (place, mut bucket) in from {
-                for machine in bucket.patterns.iter().filter_map(|at| machines.get(*at as usize)).flatten() {
-                    bucket.third.iter_mut().zip(machine.third).for_each(|(all, more)| *all |= more);
-                }
+                bucket.settle(machines);
                 let fresh = filter.buckets.len() as u16;
                 let id = *known.entry(bucket).or_insert_with_key(|bucket| {
                     filter.buckets.push(bucket.clone());
@@ -122,17 +142,34 @@ impl Filter {
     pub(super) fn candidates(&self, bytes: &[u8], from: usize, mut each: impl FnMut(usize, &Bucket)) {
         let before = from.checked_sub(1).and_then(|at| bytes.get(at)).copied().unwrap_or(b' ');
         let mut part = BEFORE.get(usize::from(before)).copied().unwrap_or_default();
-        let pairs = &*self.pairs;
-        for (offset, pair) in bytes.get(from..).unwrap_or_default().windows(2).enumerate() {
-            let &[one, two] = pair else { continue };
-            let place = part | u32::from(one) << 8 | u32::from(two);
-            let bucket = pairs.get(place as usize).copied().unwrap_or_default();
-            if bucket != 0
-                && let Some(bucket) = self.buckets.get(usize::from(bucket))
-            {
-                each(from + offset, bucket);
+        let (mut from, mut places) = (from, [(0, 0); BLOCK]);
+        for block in bytes.get(from..).unwrap_or_default().chunks(BLOCK) {
+            let next = bytes.get(from + block.len()).copied();
+            let mut found = 0;
+            // Without a branch a byte: most places where something may begin cannot be foreseen.
+            let mut note = |one: u8, two: u8, offset: u32| {
+                let place = part | u32::from(one) << 8 | u32::from(two);
+                let bucket = self.pairs.get(place as usize).copied().unwrap_or_default();
+                if let Some(slot) = places.get_mut(found % BLOCK) {
+                    *slot = (offset, bucket);
+                }
+                found += usize::from(bucket != 0);
+                part = BEFORE.get(usize::from(one)).copied().unwrap_or_default();
+            };
+            for (offset, pair) in (0..).zip(block.windows(2)) {
+                if let &[one, two] = pair {
+                    note(one, two, offset);
+                }
             }
-            part = BEFORE.get(usize::from(one)).copied().unwrap_or_default();
+            if let (Some(two), Some(&one)) = (next, block.last()) {
+                note(one, two, block.len() as u32 - 1);
+            }
+            for (offset, bucket) in places.iter().take(found) {
+                if let Some(bucket) = self.buckets.get(usize::from(*bucket)) {
+                    each(from + *offset as usize, bucket);
+                }
+            }
+            from += block.len();
         }
     }
 
@@ -152,7 +189,7 @@ fn place(before: Before, one: u8, two: u8) -> u32 {
 
 fn note(map: &mut HashMap<u32, Bucket>, place: u32, pattern: u32) {
     let bucket = map.entry(place).or_default();
-    if bucket.patterns.last() != Some(&pattern) {
-        bucket.patterns.push(pattern);
+    if bucket.patterns.last() != Some(&(0, pattern)) {
+        bucket.patterns.push((0, pattern));
     }
 }

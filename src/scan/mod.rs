@@ -14,6 +14,7 @@ mod byteset;
 mod check;
 mod filter;
 pub mod host;
+mod opening;
 pub mod pattern;
 mod phrase;
 mod regex;

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use super::opening::{GAP, OPENING, Opening, Prefixes};
 use super::regex::View;
 
 /// Most bytes between two words of a phrase.
@@ -13,9 +14,6 @@ pub(super) const GAP_MAX: usize = 8;
 
 /// Bytes beyond a phrase that decide whether its last word ends: the longest gap character.
 pub(super) const AHEAD: usize = 3;
-
-/// The byte that stands for a gap in the tree.
-const GAP: u8 = b' ';
 
 /// What a phrase belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,11 +32,11 @@ pub(super) struct Tree {
     edges: Vec<(u8, u32)>,
     owners: Vec<Owner>,
     /// Hashes of the heads of first words.
-    heads: Bits,
+    heads: Prefixes,
     /// Of those, the heads of phrases that are too short for an opening.
-    short: Bits,
+    short: Prefixes,
     /// Hashes of openings.
-    openings: Bits,
+    openings: Prefixes,
     first: [bool; 256],
 }
 
@@ -108,7 +106,8 @@ impl Tree {
     pub(super) fn new(phrases: &[(Vec<Vec<u8>>, Owner)]) -> Self {
         let mut drafts = vec![Draft::default()];
         let mut known: HashMap<(usize, u8), usize> = HashMap::new();
-        let (mut heads, mut short, mut openings) = (Bits::default(), Bits::default(), Bits::default());
+        let set = || Prefixes::new(16);
+        let (mut heads, mut short, mut openings) = (set(), set(), set());
         let mut first = [false; 256];
         for (words, owner) in phrases {
             let mut at = 0;
@@ -189,20 +188,16 @@ impl Tree {
         }
     }
 
-    /// Whether the bytes at `at` look like the beginning of a phrase. Never wrongly no.
+    /// Whether the bytes at `at`, of which `opening` is the fold, look like the beginning of a phrase. Never wrongly no.
     #[inline]
-    pub(super) fn may_begin(&self, view: View<'_>, at: usize) -> bool {
-        if let Some(eight) = view.bytes.get(at..).and_then(<[u8]>::first_chunk)
-            && let Some((folded, gaps)) = fold_ascii(u64::from_le_bytes(*eight))
-        {
-            // Of a gap of more than one byte only the walk knows the length.
-            return if gaps & gaps >> 8 == 0 {
-                self.openings.has(folded) || self.short.has(until_gap(folded, gaps))
-            } else {
-                self.heads.has(until_gap(folded, gaps))
-            };
+    pub(super) fn may_begin(&self, view: View<'_>, at: usize, opening: Option<Opening>) -> bool {
+        let Some(opening) = opening else { return self.may_begin_slowly(view, at) };
+        // Of a gap of more than one byte only the walk knows the length.
+        if opening.gaps & opening.gaps >> 8 == 0 {
+            self.openings.has(opening.folded) || self.short.has(opening.head())
+        } else {
+            self.heads.has(opening.head())
         }
-        self.may_begin_slowly(view, at)
     }
 
     /// The same at the end of the text, and where it is not ASCII.
@@ -281,9 +276,8 @@ impl Tree {
     }
 }
 
-/// Bytes of a head, and of an opening.
+/// Bytes of a head.
 const HEAD: usize = 4;
-const OPENING: usize = 8;
 
 /// The first four bytes of the word at `at`, folded; what follows the word counts as blanks.
 fn head(bytes: &[u8], at: usize) -> u32 {
@@ -296,82 +290,4 @@ fn head(bytes: &[u8], at: usize) -> u32 {
         key = key & !(0xFF << (8 * shift)) | u32::from(byte.to_ascii_lowercase()) << (8 * shift);
     }
     key
-}
-
-const TOPS: u64 = u64::from_le_bytes([0x80; 8]);
-
-/// Eight ASCII bytes as phrases see them, letters in lower case and every gap as [`GAP`], and the top bit
-/// of each byte that is a gap. None if they are not ASCII. All eight at once: no byte carries into the next.
-#[inline]
-fn fold_ascii(word: u64) -> Option<(u64, u64)> {
-    const fn all(byte: u8) -> u64 {
-        u64::from_le_bytes([byte; 8])
-    }
-    if word & TOPS != 0 {
-        return None;
-    }
-    let lower = word | all(0x20);
-    let letters = (lower + all(0x80 - b'a')) & !(lower + all(0x7F - b'z')) & TOPS;
-    let digits = (word + all(0x80 - b'0')) & !(word + all(0x7F - b'9')) & TOPS;
-    let whole = |tops: u64| (tops >> 7) * 0xFF;
-    let gaps = !(letters | digits) & TOPS;
-    Some((lower & whole(letters) | word & whole(digits) | all(GAP) & whole(gaps), gaps))
-}
-
-/// The head of a folded opening.
-#[inline]
-fn until_gap(folded: u64, gaps: u64) -> u64 {
-    let kept = (1u64 << ((gaps as u32).trailing_zeros() & !7)) - 1;
-    folded & kept | u64::from(u32::from_le_bytes([GAP; HEAD])) & !kept
-}
-
-/// A set of hashes that never wrongly says no.
-#[derive(Debug)]
-struct Bits(Box<[u64; 1024]>);
-
-impl Default for Bits {
-    fn default() -> Self {
-        Self(Box::new([0; 1024]))
-    }
-}
-
-impl Bits {
-    fn put(&mut self, key: u64) {
-        let hash = hash(key);
-        if let Some(bits) = self.0.get_mut(hash >> 6) {
-            *bits |= 1 << (hash & 63);
-        }
-    }
-
-    fn has(&self, key: u64) -> bool {
-        let hash = hash(key);
-        self.0.get(hash >> 6).is_some_and(|bits| bits >> (hash & 63) & 1 == 1)
-    }
-}
-
-fn hash(key: u64) -> usize {
-    (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48) as usize
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn eight_bytes_at_once_fold_as_one_by_one() {
-        for byte in 0..=0x7F_u8 {
-            for place in 0..8 {
-                let mut eight = *b"aZ0 z9A_";
-                eight[place] = byte;
-                let (folded, gaps) = fold_ascii(u64::from_le_bytes(eight)).unwrap();
-                for (at, (was, is)) in eight.iter().zip(folded.to_le_bytes()).enumerate() {
-                    let gap = !was.is_ascii_alphanumeric();
-                    assert_eq!(is, if gap { GAP } else { was.to_ascii_lowercase() }, "{byte:#x} at {place}");
-                    assert_eq!(gaps >> (8 * at + 7) & 1 == 1, gap, "{byte:#x} at {place}");
-                }
-                assert_eq!(until_gap(folded, gaps), u64::from(head(&eight, 0)), "{byte:#x} at {place}");
-            }
-        }
-        assert_eq!(fold_ascii(u64::from_le_bytes(*b"abc\xC2\xA0def")), None);
-    }
 }

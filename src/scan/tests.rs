@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
+use super::opening::Opening;
 use super::pattern::{Kind, Pattern, Topic, Verify};
 use super::regex::Machine;
 use super::span::{Hit, join_pieces};
@@ -294,7 +295,7 @@ fn vain_steps_have_a_budget_and_are_linear() {
 }
 
 fn fits(expression: &str, text: &str) -> bool {
-    Machine::new(expression, None).unwrap().ahead.fits(text.as_bytes(), 0)
+    Machine::new(expression, None).unwrap().ahead.fits(text.as_bytes(), 0, Opening::at(text.as_bytes(), 0))
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::base::limits::HITS_MAX;
 
 use super::byteset::in_set;
 use super::check::{self, CONTEXT};
+use super::opening::Opening;
 use super::pattern::Kind;
 use super::phrase::{Owner, Walk, gap_at, gap_before};
 use super::regex::{Machine, Run, View, is_word};
@@ -117,15 +118,16 @@ impl State {
         let from = self.frontier - view.base;
         scanner.filter.candidates(view.bytes, from, |at, bucket| {
             let start = view.base + at;
-            if bucket.phrase && scanner.tree.may_begin(view, at) {
+            let opening = if bucket.opens { Opening::at(view.bytes, at) } else { None };
+            if bucket.phrase && scanner.tree.may_begin(view, at, opening) {
                 self.try_phrase(scanner, view, start);
             }
             let third = view.bytes.get(at + 2);
-            for &pattern in bucket.patterns(third) {
+            for pattern in bucket.patterns(view.bytes, at) {
                 if self.next.get(pattern as usize).is_some_and(|next| *next <= start)
                     && let Some(machine) = scanner.machine(pattern)
                     && third.is_none_or(|third| in_set(&machine.third, *third))
-                    && machine.ahead.fits(view.bytes, at)
+                    && machine.ahead.fits(view.bytes, at, opening)
                 {
                     self.try_at(scanner, view, pattern, machine, start);
                 }
@@ -150,7 +152,7 @@ impl State {
         self.frontier = if view.last { view.end() } else { last };
         let Some(bucket) = scanner.filter.tail(view.bytes) else { return view.end() };
         let mut open = view.end();
-        for &pattern in bucket.patterns(None) {
+        for pattern in bucket.patterns(view.bytes, last - view.base) {
             if self.next.get(pattern as usize).is_some_and(|next| *next <= last) {
                 if view.last
                     && let Some(machine) = scanner.machine(pattern)
@@ -189,7 +191,7 @@ impl State {
             for start in earliest..upto {
                 if self.next.get(pattern as usize).is_some_and(|next| *next > start)
                     || !can_begin(machine, view, start)
-                    || !machine.ahead.fits(view.bytes, start - view.base)
+                    || !machine.ahead.fits(view.bytes, start - view.base, None)
                 {
                     continue;
                 }
@@ -368,7 +370,8 @@ impl State {
             if self.phrase_waits.is_some() {
                 return;
             }
-            if gap_at(view.bytes, start - view.base) == 0 && scanner.tree.may_begin(view, start - view.base) {
+            let at = start - view.base;
+            if gap_at(view.bytes, at) == 0 && scanner.tree.may_begin(view, at, Opening::at(view.bytes, at)) {
                 self.try_phrase(scanner, view, start);
             }
         }
