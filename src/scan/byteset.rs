@@ -14,3 +14,10 @@ pub(super) fn put(set: &mut ByteSet, byte: u8) {
         *word |= 1 << (byte & 63);
     }
 }
+
+/// The set of these bytes.
+pub(super) fn set_of(bytes: impl IntoIterator<Item = u8>) -> ByteSet {
+    let mut set = [0; 4];
+    bytes.into_iter().for_each(|byte| put(&mut set, byte));
+    set
+}

@@ -1,6 +1,6 @@
 //! Where matches can begin: one table look-up a byte, by the byte itself, the next, and what stands before.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::byteset::{ByteSet, in_set};
 use super::opening::digits_at;
@@ -18,21 +18,13 @@ enum Before {
     Other = 2,
 }
 
-/// The class of each byte as what stands before, shifted to its part of the table.
-static BEFORE: [u32; 256] = {
-    let mut table = [(Before::Other as u32) << 16; 256];
-    let mut byte = 0;
-    #[expect(clippy::indexing_slicing, reason = "a constant loop over 256 places, checked at compile time")]
-    while byte < 256 {
-        if (byte as u8).is_ascii_alphanumeric() {
-            table[byte] = (Before::Word as u32) << 16;
-        } else if byte as u8 == b'_' {
-            table[byte] = (Before::Underscore as u32) << 16;
-        }
-        byte += 1;
+fn before(byte: u8) -> Before {
+    match byte {
+        b'_' => Before::Underscore,
+        _ if byte.is_ascii_alphanumeric() => Before::Word,
+        _ => Before::Other,
     }
-    table
-};
+}
 
 /// What may begin at a place.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -58,6 +50,14 @@ impl Bucket {
         patterns.iter().take_while(move |(needed, _)| *needed <= digits).map(|(_, pattern)| *pattern)
     }
 
+    fn add(&mut self, pattern: Option<u32>) {
+        match pattern {
+            None => self.phrase = true,
+            Some(pattern) if self.patterns.last() != Some(&(0, pattern)) => self.patterns.push((0, pattern)),
+            Some(_) => {}
+        }
+    }
+
     /// Settles what follows from the patterns.
     fn settle(&mut self, machines: &[Option<Machine>]) {
         self.opens = self.phrase;
@@ -71,14 +71,35 @@ impl Bucket {
     }
 }
 
+/// A byte in the tables.
+#[derive(Clone, Copy, Debug, Default)]
+struct Step {
+    /// What it adds to a place as the one before, as the first and as the second.
+    before: u32,
+    one: u32,
+    two: u32,
+}
+
 /// The table.
 #[derive(Debug)]
 pub(super) struct Filter {
+    /// Bytes that nothing tells apart have the same step, so that the table stays small.
+    steps: Box<[Step; 256]>,
     /// By what stands before, byte and next byte: a bucket.
     pairs: Box<[u16]>,
     /// By what stands before and byte, for a place with no next byte yet.
     singles: Box<[u16]>,
     buckets: Vec<Bucket>,
+}
+
+/// What can begin with a byte of the one set and one of the other, after some that stand before.
+struct Beginning {
+    before: &'static [Before],
+    ones: ByteSet,
+    /// None where the text ends with the first.
+    twos: Option<ByteSet>,
+    /// None is a phrase.
+    pattern: Option<u32>,
 }
 
 const PARTS: usize = 3;
@@ -89,107 +110,125 @@ const BLOCK: usize = 64;
 impl Filter {
     /// Builds the table. Machines with a guard are not in it.
     pub(super) fn new(machines: &mut [Option<Machine>], tree: &Tree) -> Self {
-        let mut pairs: HashMap<u32, Bucket> = HashMap::new();
-        let mut singles: HashMap<u32, Bucket> = HashMap::new();
-        for (index, machine) in machines.iter_mut().enumerate() {
-            let Some(machine) = machine else { continue };
-            let guarded = machine.guard.is_some();
-            for (word, parts) in [(true, &[Before::Word, Before::Underscore][..]), (false, &[Before::Other])] {
-                machine.pairs(word, |one, two| {
-                    for part in parts.iter().filter(|_| !guarded) {
-                        note(&mut pairs, place(*part, one, two), index as u32);
-                    }
-                });
-                for one in (0..=u8::MAX).filter(|one| !guarded && machine.can_begin(word, *one)) {
-                    for part in parts {
-                        note(&mut singles, place(*part, 0, one), index as u32);
+        let beginnings = beginnings(machines, tree);
+        let classes = classes(&beginnings);
+        // One byte of each class stands for all.
+        let mut first = Vec::new();
+        for (byte, class) in (0..=u8::MAX).zip(&classes) {
+            if *class == first.len() {
+                first.push(byte);
+            }
+        }
+        let count = first.len();
+        let members =
+            |set: &ByteSet| (0..count).filter(|c| first.get(*c).is_some_and(|byte| in_set(set, *byte))).collect::<Vec<_>>();
+        let mut pairs = vec![Bucket::default(); PARTS * count * count];
+        let mut singles = vec![Bucket::default(); PARTS * count];
+        for beginning in &beginnings {
+            let (ones, twos) = (members(&beginning.ones), beginning.twos.as_ref().map(members));
+            for row in beginning.before.iter().flat_map(|part| ones.iter().map(|one| *part as usize * count + one)) {
+                let slots = match &twos {
+                    None => singles.get_mut(row..=row),
+                    Some(_) => pairs.get_mut(row * count..(row + 1) * count),
+                };
+                for (two, bucket) in slots.unwrap_or_default().iter_mut().enumerate() {
+                    if twos.as_ref().is_none_or(|twos| twos.binary_search(&two).is_ok()) {
+                        bucket.add(beginning.pattern);
                     }
                 }
             }
         }
-        for part in [Before::Underscore, Before::Other] {
-            tree.pairs(|one, two| pairs.entry(place(part, one, two)).or_default().phrase = true);
-            for one in (0..=u8::MAX).filter(|one| tree.can_begin(*one)) {
-                singles.entry(place(part, 0, one)).or_default().phrase = true;
-            }
-        }
-        let mut filter = Self {
-            pairs: vec![0; PARTS << 16].into_boxed_slice(),
-            singles: vec![0; PARTS << 16].into_boxed_slice(),
-            buckets: vec![Bucket::default()],
-        };
+        let mut buckets = vec![Bucket::default()];
         let mut known = HashMap::from([(Bucket::default(), 0)]);
-        for (from, single) in [(pairs, false), (singles, true)] {
-            for (place, mut bucket) in from {
-                bucket.settle(machines);
-                let fresh = filter.buckets.len() as u16;
-                let id = *known.entry(bucket).or_insert_with_key(|bucket| {
-                    filter.buckets.push(bucket.clone());
-                    fresh
-                });
-                let table = if single { &mut filter.singles } else { &mut filter.pairs };
-                if let Some(slot) = table.get_mut(place as usize) {
-                    *slot = id;
-                }
+        let mut number = |mut bucket: Bucket| {
+            if bucket == Bucket::default() {
+                return 0;
             }
+            bucket.settle(machines);
+            *known.entry(bucket).or_insert_with_key(|bucket| {
+                buckets.push(bucket.clone());
+                buckets.len() as u16 - 1
+            })
+        };
+        let (pairs, singles) = (pairs.into_iter().map(&mut number).collect(), singles.into_iter().map(&mut number).collect());
+        let mut steps = Box::new([Step::default(); 256]);
+        for ((step, class), byte) in steps.iter_mut().zip(classes).zip(0..=u8::MAX) {
+            let before = before(byte) as usize * count * count;
+            *step = Step { before: before as u32, one: (class * count) as u32, two: class as u32 };
         }
-        filter
+        Self { steps, pairs, singles, buckets }
+    }
+
+    fn step(&self, byte: u8) -> Step {
+        self.steps.get(usize::from(byte)).copied().unwrap_or_default()
     }
 
     /// Calls `each` with every place of `bytes` from `from` that has a next byte and where something may
     /// begin, and what.
     #[inline]
     pub(super) fn candidates(&self, bytes: &[u8], from: usize, mut each: impl FnMut(usize, &Bucket)) {
+        let Some((&first, rest)) = bytes.get(from..).and_then(<[u8]>::split_first) else { return };
         let before = from.checked_sub(1).and_then(|at| bytes.get(at)).copied().unwrap_or(b' ');
-        let mut part = BEFORE.get(usize::from(before)).copied().unwrap_or_default();
-        let (mut from, mut places) = (from, [(0, 0); BLOCK]);
-        for block in bytes.get(from..).unwrap_or_default().chunks(BLOCK) {
-            let next = bytes.get(from + block.len()).copied();
+        let (mut part, mut one) = (self.step(before).before, self.step(first));
+        let mut places = [(0, 0); BLOCK];
+        for (block, from) in rest.chunks(BLOCK).zip((from..).step_by(BLOCK)) {
             let mut found = 0;
             // Without a branch a byte: most places where something may begin cannot be foreseen.
-            let mut note = |one: u8, two: u8, offset: u32| {
-                let place = part | u32::from(one) << 8 | u32::from(two);
-                let bucket = self.pairs.get(place as usize).copied().unwrap_or_default();
+            for (offset, &byte) in (0u32..).zip(block) {
+                let two = self.step(byte);
+                let bucket = self.pairs.get((part + one.one + two.two) as usize).copied().unwrap_or_default();
                 if let Some(slot) = places.get_mut(found % BLOCK) {
                     *slot = (offset, bucket);
                 }
                 found += usize::from(bucket != 0);
-                part = BEFORE.get(usize::from(one)).copied().unwrap_or_default();
-            };
-            for (offset, pair) in (0..).zip(block.windows(2)) {
-                if let &[one, two] = pair {
-                    note(one, two, offset);
-                }
-            }
-            if let (Some(two), Some(&one)) = (next, block.last()) {
-                note(one, two, block.len() as u32 - 1);
+                (part, one) = (one.before, two);
             }
             for (offset, bucket) in places.iter().take(found) {
                 if let Some(bucket) = self.buckets.get(usize::from(*bucket)) {
                     each(from + *offset as usize, bucket);
                 }
             }
-            from += block.len();
         }
     }
 
     /// What may begin at the last byte of `bytes`.
     pub(super) fn tail(&self, bytes: &[u8]) -> Option<&Bucket> {
         let at = bytes.len().checked_sub(1)?;
-        let before = at.checked_sub(1).and_then(|at| bytes.get(at)).copied().unwrap_or(b' ');
-        let place = BEFORE.get(usize::from(before)).copied().unwrap_or_default() | u32::from(*bytes.get(at)?);
-        let bucket = self.singles.get(place as usize).copied().filter(|id| *id != 0)?;
+        let before = before(at.checked_sub(1).and_then(|at| bytes.get(at)).copied().unwrap_or(b' '));
+        let place = before as usize * (self.singles.len() / PARTS) + self.step(*bytes.get(at)?).two as usize;
+        let bucket = self.singles.get(place).copied().filter(|id| *id != 0)?;
         self.buckets.get(usize::from(bucket))
     }
 }
 
-fn place(before: Before, one: u8, two: u8) -> u32 {
-    (before as u32) << 16 | u32::from(one) << 8 | u32::from(two)
+/// Everything that can begin, the patterns in order.
+fn beginnings(machines: &mut [Option<Machine>], tree: &Tree) -> Vec<Beginning> {
+    let mut all = Vec::new();
+    for (index, machine) in machines.iter_mut().enumerate() {
+        let Some(machine) = machine else { continue };
+        for (word, before) in [(true, &[Before::Word, Before::Underscore][..]), (false, &[Before::Other])] {
+            // Of guarded ones, too, it is noted what stands third.
+            let pairs = machine.pairs(word);
+            if machine.guard.is_none() {
+                let pattern = Some(index as u32);
+                all.push(Beginning { before, ones: machine.firsts(word), twos: None, pattern });
+                all.extend(pairs.into_iter().map(|(ones, twos)| Beginning { before, ones, twos: Some(twos), pattern }));
+            }
+        }
+    }
+    let before = &[Before::Underscore, Before::Other];
+    all.push(Beginning { before, ones: tree.firsts(), twos: None, pattern: None });
+    all.extend(tree.pairs().into_iter().map(|(ones, twos)| Beginning { before, ones, twos: Some(twos), pattern: None }));
+    all
 }
 
-fn note(map: &mut HashMap<u32, Bucket>, place: u32, pattern: u32) {
-    let bucket = map.entry(place).or_default();
-    if bucket.patterns.last() != Some(&(0, pattern)) {
-        bucket.patterns.push((0, pattern));
-    }
+/// The class of each byte: two bytes are of one class if each set has both or neither.
+fn classes(beginnings: &[Beginning]) -> Vec<usize> {
+    let sets: BTreeSet<ByteSet> = beginnings.iter().flat_map(|b| [Some(b.ones), b.twos]).flatten().collect();
+    let mut known: HashMap<Vec<bool>, usize> = HashMap::new();
+    let mut class = |byte: u8| {
+        let fresh = known.len();
+        *known.entry(sets.iter().map(|set| in_set(set, byte)).collect()).or_insert(fresh)
+    };
+    (0..=u8::MAX).map(&mut class).collect()
 }

@@ -4,8 +4,7 @@
 //! [`GAP_MAX`] bytes of white space and punctuation. ASCII letters and digits and all other characters
 //! but Unicode's general punctuation belong to words.
 
-use std::collections::HashMap;
-
+use super::byteset::{ByteSet, in_set, put, set_of};
 use super::opening::{GAP, OPENING, Opening, Prefixes};
 use super::regex::View;
 
@@ -104,41 +103,40 @@ struct Draft {
 impl Tree {
     /// Builds the tree.
     pub(super) fn new(phrases: &[(Vec<Vec<u8>>, Owner)]) -> Self {
+        let mut joined: Vec<(Vec<u8>, Owner)> = phrases.iter().map(|(words, owner)| (words.join(&GAP), *owner)).collect();
+        joined.sort_by(|one, two| one.0.cmp(&two.0));
         let mut drafts = vec![Draft::default()];
-        let mut known: HashMap<(usize, u8), usize> = HashMap::new();
+        // The nodes of the phrase before: in order, each phrase shares its beginning with that one.
+        let (mut path, mut last): (Vec<usize>, &[u8]) = (vec![0], &[]);
         let set = || Prefixes::new(16);
         let (mut heads, mut short, mut openings) = (set(), set(), set());
         let mut first = [false; 256];
-        for (words, owner) in phrases {
-            let mut at = 0;
-            for byte in words.join(&GAP) {
+        for (phrase, owner) in &joined {
+            let shared = phrase.iter().zip(last).take_while(|(one, two)| one == two).count();
+            path.truncate(shared + 1);
+            for byte in phrase.iter().skip(shared) {
                 let fresh = drafts.len();
-                let next = *known.entry((at, byte)).or_insert(fresh);
-                if next == fresh {
-                    drafts.push(Draft::default());
-                    if let Some(draft) = drafts.get_mut(at) {
-                        draft.edges.push((byte, fresh));
-                    }
+                if let Some(draft) = path.last().and_then(|at| drafts.get_mut(*at)) {
+                    draft.edges.push((*byte, fresh));
                 }
-                at = next;
+                drafts.push(Draft::default());
+                path.push(fresh);
             }
-            if let Some(draft) = drafts.get_mut(at)
+            last = phrase;
+            if let Some(draft) = path.last().and_then(|at| drafts.get_mut(*at))
                 && !draft.owners.contains(owner)
             {
                 draft.owners.push(*owner);
             }
-            if let Some(word) = words.first() {
-                let head = u64::from(head(word, 0));
-                heads.put(head);
-                // The end of a phrase is a gap too.
-                let whole = [words.join(&GAP).as_slice(), &[GAP]].concat();
-                match whole.first_chunk::<OPENING>() {
-                    Some(eight) => openings.put(u64::from_le_bytes(*eight)),
-                    None => short.put(head),
-                }
-                if let Some(slot) = word.first().and_then(|b| first.get_mut(usize::from(*b))) {
-                    *slot = true;
-                }
+            let head = u64::from(head(phrase, 0));
+            heads.put(head);
+            // The end of a phrase is a gap too.
+            match [phrase.as_slice(), &[GAP]].concat().first_chunk::<OPENING>() {
+                Some(eight) => openings.put(u64::from_le_bytes(*eight)),
+                None => short.put(head),
+            }
+            if let Some(slot) = phrase.first().and_then(|b| first.get_mut(usize::from(*b))) {
+                *slot = true;
             }
         }
         let mut tree = Self {
@@ -150,9 +148,8 @@ impl Tree {
             openings,
             first,
         };
-        for mut draft in drafts {
+        for draft in drafts {
             tree.nodes.push((tree.edges.len() as u32, tree.owners.len() as u32));
-            draft.edges.sort_unstable();
             tree.edges.extend(draft.edges.into_iter().map(|(byte, node)| (byte, node as u32)));
             tree.owners.extend(draft.owners);
         }
@@ -160,32 +157,25 @@ impl Tree {
         tree
     }
 
-    /// Whether a phrase can begin with this byte.
-    pub(super) fn can_begin(&self, byte: u8) -> bool {
-        self.first.get(usize::from(byte.to_ascii_lowercase())).copied().unwrap_or(false)
+    /// The bytes that a phrase can begin with.
+    pub(super) fn firsts(&self) -> ByteSet {
+        set_of((0..=u8::MAX).filter(|byte| self.first.get(usize::from(byte.to_ascii_lowercase())) == Some(&true)))
     }
 
-    /// Calls `each` with every pair of bytes that a phrase can begin with.
-    pub(super) fn pairs(&self, mut each: impl FnMut(u8, u8)) {
-        let upper = |byte: u8| byte.to_ascii_uppercase();
+    /// The pairs of bytes that a phrase can begin with: any of the one set, and any of the other.
+    pub(super) fn pairs(&self) -> Vec<(ByteSet, ByteSet)> {
+        let both = |byte: u8| [byte, byte.to_ascii_uppercase()];
+        let gaps = || (0..=u8::MAX).filter(|byte| !byte.is_ascii_alphanumeric());
+        let mut pairs = Vec::new();
         for &(one, node) in self.edges(0) {
-            for &(two, _) in self.edges(node) {
-                for first in [one, upper(one)] {
-                    if two == GAP {
-                        (0..=u8::MAX).filter(|b| !b.is_ascii_alphanumeric()).for_each(|gap| each(first, gap));
-                    } else {
-                        each(first, two);
-                        each(first, upper(two));
-                    }
-                }
+            let mut twos = set_of(self.edges(node).iter().flat_map(|(two, _)| both(*two)));
+            // After a word of one letter: of a phrase, or a phrase of its own.
+            if in_set(&twos, GAP) || !self.owners(node).is_empty() {
+                gaps().for_each(|gap| put(&mut twos, gap));
             }
-            // A word of one letter that is a phrase of its own.
-            if !self.owners(node).is_empty() {
-                for first in [one, upper(one)] {
-                    (0..=u8::MAX).filter(|b| !b.is_ascii_alphanumeric()).for_each(|gap| each(first, gap));
-                }
-            }
+            pairs.push((set_of(both(one)), twos));
         }
+        pairs
     }
 
     /// Whether the bytes at `at`, of which `opening` is the fold, look like the beginning of a phrase. Never wrongly no.

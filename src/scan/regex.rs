@@ -16,7 +16,7 @@ use regex_syntax::hir::{Hir, HirKind};
 use crate::base::limits::{PATTERN_COMPILED_MAX, PATTERN_MAX, STREAM_HOLD_MAX};
 
 use super::ahead::Ahead;
-use super::byteset::{ByteSet, in_set, put};
+use super::byteset::{ByteSet, in_set, put, set_of};
 
 /// Bytes of a run that are always free; what is read beyond them in vain counts against a budget.
 pub(super) const FREE_STEPS: usize = 128;
@@ -195,48 +195,54 @@ impl Machine {
     }
 
     fn first_bytes(&self, word: bool) -> ByteSet {
-        let mut set = [0; 4];
-        for state in self.starts(word) {
-            for byte in 0..=u8::MAX {
-                if self.next_alive(state, byte).is_some() {
-                    put(&mut set, byte);
-                }
-            }
-        }
-        set
+        set_of((0..=u8::MAX).filter(|byte| self.starts(word).any(|state| self.next_alive(state, *byte).is_some())))
     }
 
     /// Whether a match can begin with `byte` after a word byte or not.
     pub(super) fn can_begin(&self, word: bool, byte: u8) -> bool {
-        self.first.get(usize::from(word)).is_some_and(|set| in_set(set, byte))
+        in_set(&self.firsts(word), byte)
     }
 
-    /// Calls `each` with every pair of bytes that a match can begin with, and notes what stands third.
-    pub(super) fn pairs(&mut self, word: bool, mut each: impl FnMut(u8, u8)) {
-        let mut third = [0; 4];
-        let mut seen = std::collections::BTreeSet::new();
+    /// The pairs of bytes that a match can begin with after a word byte or not: any of the one set, and any of
+    /// the other. Notes what stands third.
+    pub(super) fn pairs(&mut self, word: bool) -> Vec<(ByteSet, ByteSet)> {
+        let mut firsts: Vec<(StateID, ByteSet)> = Vec::new();
         for start in self.starts(word) {
             for one in 0..=u8::MAX {
                 let Some(first) = self.next_alive(start, one) else { continue };
-                for two in 0..=u8::MAX {
-                    let Some(second) = self.next_alive(first, two) else { continue };
-                    each(one, two);
-                    if self.dfa.is_match_state(second) {
-                        // A match of one byte, known by the next: anything may follow.
-                        third = [u64::MAX; 4];
-                    } else if seen.insert(second) {
-                        for three in 0..=u8::MAX {
-                            if self.next_alive(second, three).is_some() {
-                                put(&mut third, three);
-                            }
-                        }
-                    }
+                match firsts.iter_mut().find(|(known, _)| *known == first) {
+                    Some((_, set)) => put(set, one),
+                    None => firsts.push((first, set_of([one]))),
                 }
             }
+        }
+        let mut third = [0; 4];
+        let mut seen = std::collections::BTreeSet::new();
+        let mut pairs = Vec::new();
+        for (first, ones) in firsts {
+            let mut twos = [0; 4];
+            for two in 0..=u8::MAX {
+                let Some(second) = self.next_alive(first, two) else { continue };
+                put(&mut twos, two);
+                if self.dfa.is_match_state(second) {
+                    // A match of one byte, known by the next: anything may follow.
+                    third = [u64::MAX; 4];
+                } else if seen.insert(second) {
+                    let alive = (0..=u8::MAX).filter(|three| self.next_alive(second, *three).is_some());
+                    third.iter_mut().zip(set_of(alive)).for_each(|(all, more)| *all |= more);
+                }
+            }
+            pairs.push((ones, twos));
         }
         for (all, more) in self.third.iter_mut().zip(third) {
             *all |= more;
         }
+        pairs
+    }
+
+    /// The bytes that a match can begin with after a word byte or not.
+    pub(super) fn firsts(&self, word: bool) -> ByteSet {
+        self.first.get(usize::from(word)).copied().unwrap_or_default()
     }
 
     /// An attempt at `start`.
