@@ -26,7 +26,7 @@ use super::stream::Stream;
 use super::subject;
 use super::whole::{self, Collected, Judged};
 use crate::base::names::{Stage, UnjudgedReason};
-use crate::protocol::{self, Adapter, Answer, Code, Head, ReadError, RequestNotes, Shape, Why, sniff};
+use crate::protocol::{self, Adapter, Answer, Code, Head, ReadError, RequestNotes, Shape, Why, charset, sniff};
 
 /// A service with a guard before it. It has no error of its own: what it refuses is answered.
 #[derive(Clone, Debug)]
@@ -233,7 +233,7 @@ async fn take_answer<R: Body<Data = Bytes>>(
     let start = first.front().cloned().unwrap_or_default();
     let shape = if is_events {
         Shape::EventStream
-    } else if coded {
+    } else if coded || charset::is_wide(content_type, &start) {
         Shape::Text
     } else {
         sniff(content_type, &start)

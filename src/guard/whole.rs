@@ -162,13 +162,17 @@ pub(crate) fn judge(
     decoded: Bytes,
 ) -> Result<Judged, ReadError> {
     let content_type = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
-    let shape = sniff(content_type, &decoded);
-    if shape == Shape::Binary {
+    let text = if charset::is_wide(content_type, &decoded) || sniff(content_type, &decoded) != Shape::Binary {
+        Some(charset::to_utf8(content_type, &decoded)?)
+    } else {
+        None
+    };
+    let shape = text.as_ref().map_or(Shape::Binary, |text| sniff(content_type, &text.body));
+    let Some(text) = text.filter(|_| shape != Shape::Binary) else {
         let refused = exchange.unread(message::stage_of(side), Why::Uninspected(UnjudgedReason::Media), "body");
         let ruling = Ruling { refused, ..Ruling::default() };
         return Ok(Judged { changed: None, ruling, notes: RequestNotes::default(), decoded });
-    }
-    let text = charset::to_utf8(content_type, &decoded)?;
+    };
     let editable = text.editable && !headers::body_is_signed(headers);
     // A body that is not JSON is text, whatever protocol its path belongs to; of none there is nothing to read.
     let adapter: &dyn Adapter = if matches!(shape, Shape::Text | Shape::Empty) { &generic::Generic } else { adapter };

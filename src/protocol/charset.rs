@@ -33,6 +33,18 @@ const UTF16_BE: Charset = Charset::Wide { size: 2, little: Some(false) };
 const UTF32_LE: Charset = Charset::Wide { size: 4, little: Some(true) };
 const UTF32_BE: Charset = Charset::Wide { size: 4, little: Some(false) };
 
+/// Whether a body is in units of two or four bytes, by its type, its mark or its first bytes: text, although its
+/// bytes look like none. A type that is media outranks a mark.
+pub fn is_wide(content_type: Option<&str>, start: &[u8]) -> bool {
+    let wide = |charset: Option<Charset>| matches!(charset, Some(Charset::Wide { .. }));
+    let mime = content_type.unwrap_or_default().trim_start().to_ascii_lowercase();
+    if ["image/", "audio/", "video/", "font/"].iter().any(|media| mime.starts_with(media)) {
+        return false;
+    }
+    let declared = content_type.and_then(|value| declared(value).ok()).flatten();
+    wide(declared) || wide(mark(start).0) || declared.is_none() && wide(guess(start))
+}
+
 /// The body as UTF-8. Bytes that are no UTF-8 under a type that names no charset are given as they
 /// are, for they may be no text at all: see [`sniff`](super::sniff::sniff).
 pub fn to_utf8<'b>(content_type: Option<&str>, body: &'b [u8]) -> Result<Transcoded<'b>, ReadError> {

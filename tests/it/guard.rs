@@ -252,6 +252,56 @@ fn an_event_with_more_texts_than_channels_passes_byte_for_byte() {
 }
 
 #[test]
+fn text_in_wide_units_is_judged_whatever_says_so() {
+    let units = |text: &str, size: usize, little: bool| -> Vec<u8> {
+        let codes: Vec<u32> =
+            if size == 2 { text.encode_utf16().map(u32::from).collect() } else { text.chars().map(u32::from).collect() };
+        let bytes =
+            |code: u32| if little { code.to_le_bytes()[..size].to_vec() } else { code.to_be_bytes()[4 - size..].to_vec() };
+        codes.into_iter().flat_map(bytes).collect()
+    };
+    let json = |text: &str| json!({"model": "m", "messages": [{"role": "user", "content": text}]}).to_string();
+    let said = ["My SSN is 536-22-8731, thanks", "Where is my order, please?"];
+    for (size, little, name) in [(2, true, "utf-16le"), (2, false, "utf-16be"), (4, true, "utf-32le"), (4, false, "utf-32be")] {
+        for (path, base, texts) in [
+            ("/v1/chat/completions", "application/json", said.map(json)),
+            ("/other", "application/json", said.map(json)),
+            ("/other", "text/plain", said.map(str::to_owned)),
+        ] {
+            let mark = units("\u{feff}", size, little);
+            let declared = format!("{base}; charset={name}");
+            // By its type, by its mark, and JSON by its first bytes.
+            let mut ways = vec![(declared, vec![]), (base.to_owned(), mark)];
+            if base == "application/json" {
+                ways.push((base.to_owned(), vec![]));
+            }
+            for (content_type, mark) in ways {
+                for (text, blocked) in texts.iter().zip([true, false]) {
+                    let body = [mark.clone(), units(text, size, little)].concat();
+                    let mut script = Script::json(body.clone());
+                    script.headers[0].1.clone_from(&content_type);
+                    let (guard, agent) = guarded(script, enforce());
+                    let ask = |body: &[u8]| {
+                        let request = http::Request::post(path).header("content-type", content_type.as_str());
+                        send(&guard, request.body(http_body_util::Full::from(body.to_vec())).unwrap())
+                    };
+                    let what = format!("{name} at {path} as {content_type}, marked: {}", !mark.is_empty());
+                    let (head, answer) = ask(&body);
+                    assert_eq!(head.status == StatusCode::BAD_REQUEST, blocked, "{what}: {head:?}");
+                    assert_eq!(agent.asked.lock().unwrap().len(), usize::from(!blocked), "{what}");
+                    if !blocked {
+                        assert_eq!((&answer[..], &agent.asked.lock().unwrap()[0].1[..]), (&body[..], &body[..]), "{what}");
+                    }
+                    // The same as an answer: it cannot be edited, so what must not be said is refused.
+                    let (_, answer) = ask(&units("{}", size, little));
+                    assert_eq!(answer == body, !blocked, "{what}, answered: {}", String::from_utf8_lossy(&answer));
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn a_body_of_nothing_is_no_broken_one() {
     for body in ["", " \n"] {
         let (guard, agent) = guarded(Script::json(body), enforce());
