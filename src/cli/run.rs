@@ -12,7 +12,7 @@ use crate::base::clock::SystemClock;
 use crate::base::names::{Lane, Mode};
 use crate::guard::layer::{Intervened, Notice};
 use crate::proxy::config::{Config, LogFormat};
-use crate::proxy::serve::{Setup, Sidecar};
+use crate::proxy::serve::{Setup, Sidecar, Signals};
 
 /// Arguments of `servanda run`.
 #[derive(Debug, clap::Args)]
@@ -60,10 +60,11 @@ impl Run {
                 LogFormat::Json => None,
             };
             let setup = Setup { config, path: self.config.clone(), clock: SystemClock::shared(), notice };
+            let signals = Signals::hear().map_err(|e| CliError::new(e.to_string()))?;
             let sidecar = Sidecar::start(setup).await.map_err(|e| CliError::new(e.to_string()))?;
             announce(screen, &sidecar, &evidence)?;
             screen.flush()?;
-            let ended = sidecar.run().await.map_err(|e| CliError::new(e.to_string()))?;
+            let ended = sidecar.run(signals).await.map_err(|e| CliError::new(e.to_string()))?;
             screen.line(format_args!(
                 "ended; {} in the sealed log",
                 count(usize::try_from(ended.records).unwrap_or(usize::MAX), "record")

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
@@ -79,6 +79,26 @@ pub struct Ended {
     pub cut_off: usize,
     /// Records in the sealed log.
     pub records: u64,
+}
+
+/// The signals that a sidecar minds, heard from here on: made before it is announced, so that none that
+/// follows the announcement ends the process with an open log.
+#[derive(Debug)]
+pub struct Signals {
+    term: Signal,
+    int: Signal,
+    hup: Signal,
+}
+
+impl Signals {
+    /// Hears them from now on.
+    ///
+    /// # Errors
+    /// They cannot be heard.
+    pub fn hear() -> Result<Self, ProxyError> {
+        let hear = |kind| signal(kind).map_err(|error| ProxyError::Process(format!("signals cannot be heard: {error}")));
+        Ok(Self { term: hear(SignalKind::terminate())?, int: hear(SignalKind::interrupt())?, hup: hear(SignalKind::hangup())? })
+    }
 }
 
 impl Sidecar {
@@ -182,11 +202,9 @@ impl Sidecar {
     /// Runs until SIGTERM or SIGINT, reloading on SIGHUP, and ends as [`Self::stop`] does.
     ///
     /// # Errors
-    /// Signals cannot be heard, or the log cannot be sealed.
-    pub async fn run(self) -> Result<Ended, ProxyError> {
-        let hear = |kind| signal(kind).map_err(|error| ProxyError::Process(format!("signals cannot be heard: {error}")));
-        let (mut term, mut int, mut hup) =
-            (hear(SignalKind::terminate())?, hear(SignalKind::interrupt())?, hear(SignalKind::hangup())?);
+    /// The log cannot be sealed.
+    pub async fn run(self, signals: Signals) -> Result<Ended, ProxyError> {
+        let Signals { mut term, mut int, mut hup } = signals;
         loop {
             tokio::select! {
                 _ = term.recv() => break,

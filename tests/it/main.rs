@@ -22,6 +22,7 @@ mod docs;
 mod examples;
 mod forward;
 mod guard;
+mod kill;
 mod memory;
 mod readme;
 mod records;

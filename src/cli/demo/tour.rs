@@ -14,7 +14,7 @@ use crate::cli::render::{Answer, CliError, Outcome, Paint, Screen, count};
 use crate::evidence::verify::{Policy, verify};
 use crate::pact::template::template;
 use crate::proxy::config::Config;
-use crate::proxy::serve::{Setup, Sidecar};
+use crate::proxy::serve::{Setup, Sidecar, Signals};
 
 /// Arguments of `servanda demo`.
 #[derive(Debug, clap::Args)]
@@ -87,7 +87,7 @@ impl Demo {
                 screen.line(format_args!("  {curl} '{body}'"))?;
             }
             screen.flush()?;
-            sidecar.run().await.map_err(failed)?;
+            sidecar.run(Signals::hear().map_err(failed)?).await.map_err(failed)?;
         }
         screen.line(format_args!(
             "{} went through the sidecar, {} of them reached the agent",

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// A sidecar that runs by itself.
@@ -10,6 +10,9 @@ pub(crate) struct Running {
     child: Child,
     /// Where it listens.
     pub(crate) address: SocketAddr,
+    /// Where its admin port is.
+    pub(crate) admin: SocketAddr,
+    errors: PathBuf,
 }
 
 impl Running {
@@ -38,23 +41,44 @@ impl Running {
             .stderr(file)
             .spawn()
             .unwrap();
-        let mut address = None;
+        let (mut address, mut admin) = (None, None);
         for line in BufReader::new(child.stdout.take().unwrap()).lines() {
             let line = line.unwrap();
             let mut words = line.split_whitespace();
             match (words.next(), words.next().and_then(|url| url.strip_prefix("http://"))) {
                 (Some("listening"), Some(at)) => address = at.parse().ok(),
-                (Some("admin"), Some(_)) => break,
+                (Some("admin"), Some(at)) => {
+                    admin = at.parse().ok();
+                    break;
+                }
                 _ => {}
             }
         }
         let told = std::fs::read_to_string(&errors).unwrap();
-        let Some(address) = address else { panic!("it did not start: {told}") };
-        Self { child, address }
+        let (Some(address), Some(admin)) = (address, admin) else { panic!("it did not start: {told}") };
+        Self { child, address, admin, errors }
     }
 
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// What it has written to standard error.
+    pub(crate) fn told(&self) -> String {
+        std::fs::read_to_string(&self.errors).unwrap()
+    }
+
+    /// Ends it as a crash would: SIGKILL.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to end, as an orchestrator would, and waits until it has.
+    pub(crate) fn stop(mut self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        assert!(self.child.wait().unwrap().success(), "{}", self.told());
     }
 }
 
