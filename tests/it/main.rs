@@ -26,6 +26,7 @@ mod kill;
 mod memory;
 mod readme;
 mod records;
+mod reload;
 mod sidecar;
 mod smuggle;
 mod support;

@@ -32,8 +32,12 @@ pub enum Refused {
     Broken(String),
     /// The pact may not be enforced here and now.
     Pact(PactError),
-    /// It cannot be compiled here, or the image is not what it says.
+    /// It cannot be compiled here.
     Uncompilable(String),
+    /// The image is not what it says.
+    Image(String),
+    /// The image is signed by nobody who may sign images here and now.
+    ImageSigner(String),
     /// A critical or major predicate is more than this build can check.
     Unenforced(Vec<String>),
     /// It needs facts that nothing in the config tells.
@@ -54,6 +58,8 @@ impl Refused {
             Self::Broken(_) => "broken",
             Self::Pact(error) => error.code(),
             Self::Uncompilable(_) => "uncompilable",
+            Self::Image(_) => "bad_image",
+            Self::ImageSigner(_) => "image_signer",
             Self::Unenforced(_) => "unenforced",
             Self::FactSource(_) => "fact_source",
             Self::Cases(_) => "case_failed",
@@ -66,7 +72,12 @@ impl Refused {
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreadable(why) | Self::Broken(why) | Self::Uncompilable(why) | Self::Memory(why) => f.write_str(why),
+            Self::Unreadable(why)
+            | Self::Broken(why)
+            | Self::Uncompilable(why)
+            | Self::Image(why)
+            | Self::ImageSigner(why)
+            | Self::Memory(why) => f.write_str(why),
             Self::Pact(error) => write!(f, "{error}"),
             Self::Unenforced(predicates) => {
                 let list = predicates.join(", ");

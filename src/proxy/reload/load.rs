@@ -59,8 +59,8 @@ pub(crate) fn load(config: &Config, running: Option<Running<'_>>, memory: &Memor
     let name = path.display().to_string();
     let bytes = bytes(path, IMAGE_MAX)?;
     if path.extension().is_some_and(|e| e == "pactc") {
-        let image = Image::read(&bytes).map_err(|error| Refused::Uncompilable(format!("{name}: {error}")))?;
-        signed_image(config, trust.as_ref(), &image, &name)?;
+        let image = Image::read(&bytes).map_err(|error| Refused::Image(format!("{name}: {error}")))?;
+        signed_image(config, &demands, &image, &name)?;
         let text = image.pacts().first().map(AsRef::as_ref).unwrap_or_default();
         let checked = document(&name, text, packs)?;
         return finish(config, checked, Some(&image), &demands, running, memory, now_us);
@@ -88,7 +88,7 @@ fn finish(
     }
     let program = match image {
         Some(image) => {
-            image.program(checked, accept.in_force.signed, packs).map_err(|error| Refused::Uncompilable(error.to_string()))?
+            image.program(checked, accept.in_force.signed, packs).map_err(|error| Refused::Image(error.to_string()))?
         }
         None => compile_one(checked, accept.in_force.signed, packs)
             .map_err(|mistakes| Refused::Uncompilable(mistakes.render(&checked.pact().id, "")))?,
@@ -120,17 +120,22 @@ fn trust_file(path: &Path) -> Result<TrustFile, Refused> {
     trust.ok_or_else(|| Refused::Broken(mistakes.render(&name, &text).trim_end().to_owned()))
 }
 
-/// Where the deployment names who signs images, only theirs count.
-fn signed_image(config: &Config, trust: Option<&TrustFile>, image: &Image, name: &str) -> Result<(), Refused> {
-    let Some(trust) = trust else { return Ok(()) };
-    let named: Vec<&String> = config.trust.iter().flat_map(|t| &t.images).chain(&trust.images).collect();
-    if named.is_empty() {
+/// Where the deployment names who signs images, only theirs count: in the role `image`, with a key in its time.
+/// An image bears no date, so that time is now.
+fn signed_image(config: &Config, demands: &Demands<'_>, image: &Image, name: &str) -> Result<(), Refused> {
+    let Some(trust) = demands.trust else { return Ok(()) };
+    let mut named = config.trust.iter().flat_map(|t| &t.images).chain(&trust.images).peekable();
+    if named.peek().is_none() {
         return Ok(());
     }
-    let counts = image.signer().is_some_and(|key| {
-        named.iter().any(|did| trust.identities.get(*did).is_some_and(|identity| identity.keys.iter().any(|k| k.key == *key)))
-    });
-    if counts { Ok(()) } else { Err(Refused::Uncompilable(format!("{name}: nobody who may sign images has signed it"))) }
+    let Some(key) = image.signer() else {
+        return Err(Refused::ImageSigner(format!("{name}: the image is not signed; `servanda compile --key` signs it")));
+    };
+    if named.any(|did| trust.allows(did, key, Role::Image, demands.now)) {
+        return Ok(());
+    }
+    let who = key.did_key();
+    Err(Refused::ImageSigner(format!("{name}: {who} signed the image, and is no key in its time of anyone who may, as `image`")))
 }
 
 /// Nothing critical or major stays unchecked in `enforce` unless the operator said so.
