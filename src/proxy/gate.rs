@@ -6,6 +6,8 @@
 use http::header::{CONNECTION, HOST, UPGRADE};
 use http::{HeaderMap, Method, StatusCode, Uri, Version};
 
+use crate::base::limits::HEAD_FIELDS_MAX;
+
 use super::headers;
 use super::problem::Problem;
 
@@ -16,6 +18,11 @@ use super::problem::Problem;
 pub(super) fn check(method: &Method, uri: &Uri, version: Version, fields: &HeaderMap) -> Result<(), Problem> {
     if *method == Method::CONNECT {
         return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "connect", "this is a reverse proxy: it opens no tunnels"));
+    }
+    // HTTP/1.1 has this limit in its reader, HTTP/2 only one of bytes.
+    if fields.len() > HEAD_FIELDS_MAX {
+        let why = format!("the head has {} fields; the limit is {HEAD_FIELDS_MAX}", fields.len());
+        return Err(Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too_many_fields", why));
     }
     upgrade(fields)?;
     authority(uri, version, fields)?;

@@ -29,6 +29,7 @@ mod records;
 mod reload;
 mod sidecar;
 mod smuggle;
+mod sockets;
 mod support;
 mod tidy;
 mod traffic;
