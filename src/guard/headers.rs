@@ -25,6 +25,8 @@ pub const MODE: HeaderName = HeaderName::from_static("x-servanda-mode");
 pub const SESSION: HeaderName = HeaderName::from_static("x-servanda-session");
 
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+/// How all of ours begin.
+const PREFIX: &str = "x-servanda-";
 const OURS: [HeaderName; 7] = [VERDICT, RECORD, LOG, UNJUDGED, PACT, PREDICATE, MODE];
 
 /// What the guard says of one exchange.
@@ -66,8 +68,10 @@ impl Stamp<'_> {
 
 /// Removes what others sent under our names: only the guard speaks for the guard.
 pub(crate) fn clear(headers: &mut HeaderMap) {
-    for name in &OURS {
-        headers.remove(name);
+    if headers.keys().any(|name| name.as_str().starts_with(PREFIX)) {
+        for name in &OURS {
+            headers.remove(name);
+        }
     }
 }
 
@@ -89,9 +93,9 @@ pub(crate) fn body_changed(headers: &mut HeaderMap, length: Option<usize>) {
 
 /// Whether a signature or digest covers the body, so that editing it would break what others rely on.
 pub(crate) fn body_is_signed(headers: &HeaderMap) -> bool {
-    ["content-digest", "digest", "content-md5", "signature-input", "x-amz-content-sha256", "repr-digest"]
-        .iter()
-        .any(|name| headers.contains_key(*name))
+    const SIGNS: [&str; 6] =
+        ["content-digest", "digest", "content-md5", "signature-input", "x-amz-content-sha256", "repr-digest"];
+    headers.keys().any(|name| SIGNS.contains(&name.as_str()))
 }
 
 /// Restricts what the upstream may answer with to what the guard can undo (RFC 9110 §12.5.3).
