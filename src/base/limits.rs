@@ -27,6 +27,9 @@ pub const TOOL_CALL_MAX: usize = 1 << 20;
 /// Separate texts of one body. A large export has some ten thousand; more are there to eat memory.
 pub const TEXTS_MAX: usize = 1 << 18;
 
+/// Values of one JSON body that are kept with their places, 24 bytes each.
+pub const VALUES_MAX: usize = 1 << 20;
+
 /// One SSE event. Ten times the largest seen in recorded traffic that carries no media.
 pub const SSE_EVENT_MAX: usize = 8 << 20;
 

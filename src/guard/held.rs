@@ -22,6 +22,8 @@ pub(crate) struct Flow {
 #[derive(Debug)]
 pub(crate) struct HeldCall {
     pub(crate) kind: CallKind,
+    /// The provider runs it itself.
+    pub(crate) executed: bool,
     pub(crate) name: String,
     pub(crate) arguments: String,
     pub(crate) decided: bool,
@@ -51,8 +53,8 @@ pub(crate) struct Span {
 
 impl HeldCall {
     /// A call of which nothing has come yet.
-    pub(crate) fn new(kind: CallKind) -> Self {
-        Self { kind, name: String::new(), arguments: String::new(), decided: false, rewritten: None, begun: false }
+    pub(crate) fn new(kind: CallKind, executed: bool) -> Self {
+        Self { kind, executed, name: String::new(), arguments: String::new(), decided: false, rewritten: None, begun: false }
     }
 }
 
@@ -75,13 +77,17 @@ impl Held {
     /// Nothing but text: no call, no end, nothing that concerns the whole stream.
     pub(crate) fn is_plain_text(&self) -> bool {
         !self.texts.is_empty()
-            && self.pieces.iter().all(|piece| matches!(piece, Piece::Text { .. } | Piece::Choice(_) | Piece::Shadow { .. }))
+            && self
+                .pieces
+                .iter()
+                .all(|piece| matches!(piece, Piece::Text { .. } | Piece::Choice(_) | Piece::Shadow { .. } | Piece::InOrder(_)))
     }
 
     /// Whether this event may leave while `earlier` is still held: only text may go past the calls of its
     /// choice, and past everything of another choice.
     pub(crate) fn may_overtake(&self, earlier: &Self) -> bool {
         self.is_plain_text()
+            && !self.pieces.iter().any(|piece| matches!(piece, Piece::InOrder(_)))
             && (earlier.is_call() && !self.is_call() && earlier.texts.is_empty() || self.is_of_other_choice(earlier))
     }
 
@@ -93,9 +99,10 @@ impl Held {
     fn choices(&self) -> impl Iterator<Item = u32> + '_ {
         self.pieces.iter().filter_map(|piece| match piece {
             Piece::Text { channel, .. } => Some(channel.choice).filter(|choice| *choice != NO_CHOICE),
-            Piece::Call { key, .. } => Some(key.choice),
+            Piece::Call { key, .. } | Piece::CallEnd(key) => Some(key.choice),
+            Piece::TextEnd(channel) => Some(channel.choice),
             Piece::Choice(choice) | Piece::Finish { choice, .. } | Piece::Shadow { choice, .. } => Some(*choice),
-            Piece::Usage(_) | Piece::Unread(_) | Piece::Done => None,
+            Piece::Usage(_) | Piece::Unread(_) | Piece::InOrder(_) | Piece::Done => None,
         })
     }
 }

@@ -215,17 +215,17 @@ impl Stream {
                 held.texts.push(Span { piece: at, channel: index, start: end - text.as_str().len() as u64, end });
                 refuses(exchange, &step)
             }
-            Piece::Call { key, kind, name, arguments, .. } => {
+            Piece::Call { key, kind, name, arguments, executed, copy, .. } => {
                 let name = name.as_ref().map(|place| held.event.text(place));
                 let arguments = arguments.as_ref().map(|place| held.event.text(place));
-                self.gather(
-                    exchange,
-                    *key,
-                    *kind,
-                    name.as_ref().map_or("", |t| t.as_str()),
-                    arguments.as_ref().map_or("", |t| t.as_str()),
-                )
+                let said = (name.as_ref().map_or("", |t| t.as_str()), arguments.as_ref().map_or("", |t| t.as_str()));
+                if *copy {
+                    return self.compare(exchange, *key, HeldCall::new(*kind, *executed), said);
+                }
+                self.gather(exchange, *key, HeldCall::new(*kind, *executed), said)
             }
+            Piece::TextEnd(channel) => self.end_of_texts(exchange, |key| key == channel),
+            Piece::CallEnd(key) => self.end_of_calls(exchange, |k| k == key, moved),
             Piece::Finish { choice, .. } => self.end_of_choice(exchange, Some(*choice), moved),
             Piece::Done => self.end_of_choice(exchange, None, moved),
             Piece::Usage(usage) => {
@@ -236,7 +236,7 @@ impl Stream {
                 let refused = exchange.unread(Stage::Response, Why::Uninspected(unread.reason), unread.what);
                 refused.map_or(Ok(()), |refused| Err(refused.into()))
             }
-            Piece::Choice(_) | Piece::Shadow { .. } => Ok(()),
+            Piece::Choice(_) | Piece::Shadow { .. } | Piece::InOrder(_) => Ok(()),
         }
     }
 
@@ -308,39 +308,69 @@ impl Stream {
         self.held.iter().flat_map(|held| &held.texts).chain(beside).any(|span| span.channel == channel)
     }
 
-    /// Adds a piece to a call.
-    fn gather(&mut self, exchange: &mut Exchange, key: CallKey, kind: CallKind, name: &str, arguments: &str) -> Result<(), Halt> {
+    /// Adds a piece to a call, or begins it as `new`.
+    fn gather(&mut self, exchange: &mut Exchange, key: CallKey, new: HeldCall, said: (&str, &str)) -> Result<(), Halt> {
         let at = match self.calls.iter().position(|(k, call)| *k == key && !call.decided) {
             Some(at) => at,
             None if self.calls.len() >= STREAM_CHANNELS_MAX => {
                 return Err(unreadable(exchange, ReadError::new(Code::TooManyChannels, 0)));
             }
             None => {
-                self.calls.push((key, HeldCall::new(kind)));
+                self.calls.push((key, new));
                 self.calls.len() - 1
             }
         };
         let Some((_, call)) = self.calls.get_mut(at) else { return Ok(()) };
-        call.name.push_str(name);
-        call.arguments.push_str(arguments);
+        call.name.push_str(said.0);
+        call.arguments.push_str(said.1);
         if call.arguments.len() + call.name.len() > exchange.route().tool_call_max {
             return Err(over_limit(exchange, "tool_call"));
         }
         Ok(())
     }
 
+    /// Takes a call that is said again. What was judged must be what the client reads, wherever it reads it.
+    fn compare(&mut self, exchange: &mut Exchange, key: CallKey, new: HeldCall, said: (&str, &str)) -> Result<(), Halt> {
+        let Some((_, call)) = self.calls.iter_mut().rev().find(|(k, _)| *k == key) else {
+            return self.gather(exchange, key, new, said);
+        };
+        if !call.decided && call.name.is_empty() {
+            call.name.push_str(said.0);
+        }
+        if !call.decided && call.arguments.is_empty() {
+            call.arguments.push_str(said.1);
+        }
+        let same = |copy: &str, first: &str| copy.is_empty() || copy == first;
+        if same(said.0, &call.name) && same(said.1, &call.arguments) {
+            return Ok(());
+        }
+        Err(unreadable(exchange, ReadError::new(Code::CopyDiffers, 0)))
+    }
+
     /// A choice (or all of them) has said everything: texts are decided, calls judged together.
     fn end_of_choice(&mut self, exchange: &mut Exchange, choice: Option<u32>, moved: &mut Moved) -> Result<(), Halt> {
-        let ending = |key: &Channel| key.joined && choice.is_none_or(|c| key.choice == c);
-        for (_, flow) in self.channels.iter_mut().filter(|(key, flow)| ending(key) && !flow.closed) {
+        self.end_of_texts(exchange, |key| choice.is_none_or(|c| key.choice == c))?;
+        self.end_of_calls(exchange, |key| choice.is_none_or(|c| key.choice == c), moved)
+    }
+
+    /// Decides the texts of these channels: they have ended.
+    fn end_of_texts(&mut self, exchange: &mut Exchange, ended: impl Fn(&Channel) -> bool) -> Result<(), Halt> {
+        for (_, flow) in self.channels.iter_mut().filter(|(key, flow)| key.joined && ended(key) && !flow.closed) {
             flow.closed = true;
             let mut step = exchange.close(&mut flow.judge);
             flow.note(&mut step);
             refuses(exchange, &step)?;
         }
+        Ok(())
+    }
+
+    /// Judges these calls: they are complete.
+    fn end_of_calls(&mut self, exchange: &mut Exchange, ended: impl Fn(&CallKey) -> bool, moved: &mut Moved) -> Result<(), Halt> {
         let mut released = Vec::new();
-        for (_, call) in self.calls.iter_mut().filter(|(key, call)| !call.decided && choice.is_none_or(|c| key.choice == c)) {
-            let Some(placed) = exchange.place(MessagePart::Call) else { continue };
+        // None of them leaves before all of them may: half a turn is another plan than the model made.
+        for (_, call) in self.calls.iter_mut().filter(|(key, call)| !call.decided && ended(key)) {
+            let part = if call.executed { MessagePart::ExecutedCall } else { MessagePart::Call };
+            let Some(placed) = exchange.place(part) else { continue };
             let json = wire_arguments(call.kind, &call.arguments);
             let event = Event::new(placed.stage, exchange.lane(), exchange.now_us())
                 .tool(ToolEvent {
@@ -348,7 +378,7 @@ impl Stream {
                     server: None,
                     arguments: &json,
                     editable: call.kind != CallKind::Custom,
-                    executed: false,
+                    executed: placed.executed,
                 })
                 .measures(exchange.measures());
             let judgement = exchange.judge(&event);
@@ -358,8 +388,12 @@ impl Stream {
             if self.acts && judgement.act == Act::Redact {
                 call.rewritten = Some(redacted(&json, &judgement.redactions, Place::Arguments).into_owned());
             }
+            if !placed.executed {
+                released.extend(judgement.tool);
+            }
+        }
+        for (_, call) in self.calls.iter_mut().filter(|(key, _)| ended(key)) {
             call.decided = true;
-            released.extend(judgement.tool);
         }
         if !released.is_empty()
             && let Some(wait) = exchange.release_calls(&released)
@@ -399,15 +433,12 @@ impl Stream {
             self.held_bytes = self.held_bytes.saturating_sub(held.event.raw().len());
             if self.acts {
                 exchange.note_hold_time(held.since_ns);
-                match self.rewritten(&held, None) {
-                    Some(changed) => {
-                        exchange.altered();
-                        moved.out.extend_from_slice(&changed);
-                    }
-                    None => moved.out.extend_from_slice(held.event.raw()),
+                if self.write(&held, None, moved) {
+                    exchange.altered();
                 }
+            } else {
+                self.reader.released(&held.event, &held.pieces, &[]);
             }
-            self.reader.released(&held.pieces);
         }
         for (index, (_, flow)) in self.channels.iter_mut().enumerate() {
             let from = self.held.iter().flat_map(|h| &h.texts).filter(|s| s.channel == index).map(|s| s.start).min();
@@ -427,14 +458,15 @@ impl Stream {
         texts && calls
     }
 
-    /// The event's bytes with redactions in place; text of a channel from `cut` on is left out. None where
-    /// nothing changes.
-    fn rewritten(&mut self, held: &Held, cut: Option<(usize, u64)>) -> Option<Bytes> {
+    /// Writes an event with redactions in place, and says whether anything changed; text of a channel from
+    /// `cut` on is left out.
+    fn write(&mut self, held: &Held, cut: Option<(usize, u64)>, moved: &mut Moved) -> bool {
+        let Self { channels, calls, reader, .. } = self;
         let mut changes: Vec<Change<'_>> = Vec::new();
         let mut begun: Vec<CallKey> = Vec::new();
         for span in &held.texts {
             let Some(Piece::Text { place, .. }) = held.pieces.get(span.piece) else { continue };
-            let Some((_, flow)) = self.channels.get(span.channel) else { continue };
+            let Some((_, flow)) = channels.get(span.channel) else { continue };
             let end =
                 cut.filter(|(channel, _)| *channel == span.channel).map_or(span.end, |(_, at)| at.clamp(span.start, span.end));
             let within = |at: u64| (at - span.start) as usize;
@@ -448,11 +480,13 @@ impl Stream {
             }
         }
         for piece in &held.pieces {
-            let Piece::Call { key, arguments: Some(place), .. } = piece else { continue };
-            let Some((_, call)) = self.calls.iter().rev().find(|(k, _)| k == key) else { continue };
+            let Piece::Call { key, arguments: Some(place), copy, .. } = piece else { continue };
+            let Some((_, call)) = calls.iter().rev().find(|(k, _)| k == key) else { continue };
             let Some(rewritten) = &call.rewritten else { continue };
-            let with = if call.begun || begun.contains(key) { "" } else { rewritten.as_str() };
-            begun.push(*key);
+            let with = if !copy && (call.begun || begun.contains(key)) { "" } else { rewritten.as_str() };
+            if !copy {
+                begun.push(*key);
+            }
             changes.push(Change { place, at: 0..held.event.text(place).as_str().len(), with });
         }
         if !changes.is_empty() {
@@ -462,11 +496,17 @@ impl Stream {
                 }
             }
         }
-        let written = (!changes.is_empty()).then(|| held.event.rewrite(&changes));
-        for (_, call) in self.calls.iter_mut().filter(|(key, _)| begun.contains(key)) {
+        if changes.is_empty() {
+            moved.out.extend_from_slice(held.event.raw());
+        } else {
+            moved.out.extend_from_slice(&held.event.rewrite(&changes));
+        }
+        reader.released(&held.event, &held.pieces, &changes);
+        let altered = !changes.is_empty();
+        for (_, call) in calls.iter_mut().filter(|(key, _)| begun.contains(key)) {
             call.begun = true;
         }
-        written
+        altered
     }
 
     /// Text bytes that are held for a decision.
@@ -502,9 +542,7 @@ impl Stream {
             && let Some(safe) = self.channels.get(span.channel).map(|(_, flow)| flow.safe_to)
             && safe > span.start
         {
-            let cut = self.rewritten(&held, Some((span.channel, safe)));
-            moved.out.extend_from_slice(cut.as_ref().unwrap_or(held.event.raw()));
-            self.reader.released(&held.pieces);
+            self.write(&held, Some((span.channel, safe)), moved);
         }
         self.held.clear();
         moved.wait = exchange.intervene(refused, true).or(moved.wait.take());

@@ -8,7 +8,7 @@ use http::{HeaderMap, Method, StatusCode};
 
 use super::error::{Code, ReadError};
 use super::message::{CallKind, Message, RequestNotes, Role, Unread, Usage};
-use super::sse::{Event, Place};
+use super::sse::{Change, Event, Place};
 use crate::base::names::Stage;
 
 /// The head of a request, as far as it tells the protocol.
@@ -56,8 +56,8 @@ pub trait StreamReader: std::fmt::Debug + Send {
     /// cannot be judged further.
     fn read(&mut self, event: &Event, out: &mut Vec<Piece>) -> Result<(), ReadError>;
 
-    /// Notes that an event with these pieces has gone to the client.
-    fn released(&mut self, pieces: &[Piece]);
+    /// Notes that an event with these pieces has gone to the client, with these changes.
+    fn released(&mut self, event: &Event, pieces: &[Piece], changes: &[Change<'_>]);
 
     /// Frames that end the stream properly for a client that has got what was `released`: a refusal
     /// for every choice still open, usage if it was asked for, the terminator.
@@ -108,9 +108,21 @@ pub enum Piece {
         id: Option<Place>,
         /// The tool's name, or a piece of it.
         name: Option<Place>,
-        /// A piece of the arguments.
+        /// A piece of the arguments, or a JSON value that is all of them.
         arguments: Option<Place>,
+        /// The provider runs it itself: it has happened already.
+        executed: bool,
+        /// It says again, whole, what earlier pieces said. If it says something else, the stream is
+        /// not readable.
+        copy: bool,
     },
+    /// The text of a channel has ended, before its choice does.
+    TextEnd(Channel),
+    /// A call that the provider runs is complete.
+    CallEnd(CallKey),
+    /// The event keeps its place: it overtakes no other and is not overtaken. The reader finds its own
+    /// note again when the event is let go.
+    InOrder(u64),
     /// The choice is named in this event.
     Choice(u32),
     /// The choice has ended.

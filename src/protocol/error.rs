@@ -33,6 +33,8 @@ words! {
         EventTooLarge = "event_too_large",
         /// More channels or calls in one stream than are kept apart.
         TooManyChannels = "too_many_channels",
+        /// What a stream says a second time is not what it said before.
+        CopyDiffers = "copy_differs",
     }
 }
 

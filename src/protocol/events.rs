@@ -1,9 +1,11 @@
 //! Pieces of an event that every protocol has alike: the lines beside the data.
 
 use super::adapter::{Channel, Piece};
-use super::json::Str;
+use super::error::ReadError;
+use super::json::{Reader, Str};
 use super::message::{NO_CHOICE, Role};
 use super::sse::{Event, Field, Place, Within};
+use super::tree;
 
 /// A piece for a JSON string, unless it is empty.
 pub(super) fn text_piece(channel: Channel, at: &Str, editable: bool) -> Option<Piece> {
@@ -26,4 +28,16 @@ pub(super) fn line_pieces(event: &Event, out: &mut Vec<Piece>) {
             out.push(Piece::Text { channel, place, editable: true });
         }
     }
+}
+
+/// The data of an event that is no object: every string of it, or the whole as a text.
+pub(super) fn data_as_text(event: &Event, out: &mut Vec<Piece>) -> Result<(), ReadError> {
+    let channel = Channel { choice: NO_CHOICE, role: Role::Other, number: 0, joined: false };
+    let mut reader = Reader::of_piece(event.data())?;
+    let first = reader.next()?;
+    tree::each(&mut reader, first, 0, &mut |_, leaf| {
+        out.extend(text_piece(channel, &leaf.at, leaf.value));
+        Ok(())
+    })?;
+    reader.finish()
 }

@@ -13,7 +13,7 @@ use super::events::{line_pieces, text_piece};
 use super::json::{Reader, Token};
 use super::message::{Message, RequestNotes, Role};
 use super::sniff::{Shape, sniff};
-use super::sse::{Event, Place, Within};
+use super::sse::{Change, Event, Place, Within};
 use super::text::Text;
 use super::tree::{self, Collector, join};
 use super::words::{Wording, wording};
@@ -149,7 +149,7 @@ impl StreamReader for Events {
         Ok(())
     }
 
-    fn released(&mut self, _pieces: &[Piece]) {}
+    fn released(&mut self, _event: &Event, _pieces: &[Piece], _changes: &[Change<'_>]) {}
 
     fn refuse(&mut self, refusal: &Refusal<'_>) -> Bytes {
         if std::mem::replace(&mut self.done, true) {

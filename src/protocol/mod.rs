@@ -10,11 +10,13 @@
 //! the original, and what no adapter understands is given as text or named as unread.
 
 pub mod adapter;
+pub mod anthropic;
 pub mod charset;
 #[cfg(feature = "guard")]
 pub mod encoding;
 pub mod error;
 mod events;
+mod findings;
 pub mod generic;
 pub mod json;
 pub mod leaves;
@@ -24,6 +26,7 @@ pub mod sniff;
 pub mod sse;
 pub mod text;
 mod tree;
+mod value;
 mod words;
 
 pub use adapter::{Adapter, Answer, BlockAs, CallKey, Channel, Head, Piece, Refusal, StreamReader, Why};
@@ -34,7 +37,7 @@ pub use sniff::{Shape, sniff};
 pub use text::{Edit, Text, patch};
 
 /// The adapters in the order in which they are asked. The last one claims everything.
-static ADAPTERS: &[&dyn Adapter] = &[&openai_chat::OpenAiChat, &generic::Generic];
+static ADAPTERS: &[&dyn Adapter] = &[&openai_chat::OpenAiChat, &anthropic::AnthropicMessages, &generic::Generic];
 
 /// The adapter for a request with this head.
 pub fn claim(head: &Head<'_>) -> &'static dyn Adapter {

@@ -66,7 +66,7 @@ fn pieces(adapter: &dyn Adapter, notes: &RequestNotes, bytes: &[u8]) -> Vec<(Eve
     let read = |event: Event| {
         let mut out = Vec::new();
         reader.read(&event, &mut out).unwrap();
-        reader.released(&out);
+        reader.released(&event, &out, &[]);
         (event, out)
     };
     events(bytes).into_iter().map(read).collect()

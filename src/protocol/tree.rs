@@ -80,6 +80,11 @@ const WORDS: &[&str] = &[
     "voice",
 ];
 
+/// Whether a key is a word of the protocols themselves.
+pub(super) fn is_word(key: &str) -> bool {
+    WORDS.binary_search(&key).is_ok()
+}
+
 /// A leaf of a value.
 #[derive(Clone, Debug)]
 pub(super) struct Leaf {
@@ -113,7 +118,7 @@ pub(super) fn each<'b>(
             Token::Close => here = paths.pop().unwrap_or(path),
             Token::Key(at) => {
                 here = join(paths.last().copied().unwrap_or(path), reader.raw(&at));
-                if WORDS.binary_search(&reader.raw(&at)).is_err() {
+                if !is_word(reader.raw(&at)) {
                     give(reader, Leaf { at, path: here, value: false })?;
                 }
                 token = reader.next()?;

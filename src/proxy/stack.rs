@@ -25,7 +25,7 @@ use crate::guard::{self, Budget, FactSource, Guard, GuardLayer, GuardedBody, Pee
 use crate::program::{Live, Program};
 
 use super::body::{Answer, AnswerError};
-use super::config::{Config, Listener, Protocol};
+use super::config::{Config, Listener};
 use super::gate;
 use super::listener::Answers;
 use super::reverse::{Forward, Reverse};
@@ -163,11 +163,7 @@ impl Common {
             .sessions(Arc::clone(&self.sessions))
             .budget(Arc::clone(&self.budget))
             .clock(Arc::clone(&self.clock));
-        builder = match listener.protocol {
-            Protocol::Auto => builder,
-            Protocol::OpenAi => builder.protocol("openai"),
-            Protocol::Generic => builder.protocol("generic"),
-        };
+        builder = builder.protocol(listener.protocol.as_str());
         if let Some(notice) = &self.notice {
             builder = builder.notice(Arc::clone(notice));
         }

@@ -93,10 +93,14 @@ fn own() -> Vec<(&'static str, String)> {
     ]
 }
 
+/// The folders of golden streams, and a path at which each protocol is spoken.
+const PATHS: [(&str, &str); 3] =
+    [("openai_chat", "/v1/chat/completions"), ("anthropic_messages", "/v1/messages"), ("generic", "/events")];
+
 fn golden() -> Vec<(PathBuf, &'static str)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wire");
     let mut out = Vec::new();
-    for (adapter, path) in [("openai_chat", "/v1/chat/completions"), ("generic", "/events")] {
+    for (adapter, path) in PATHS {
         for entry in std::fs::read_dir(root.join(adapter)).unwrap() {
             let stream = entry.unwrap().path().join("stream.sse");
             if stream.exists() {

@@ -24,6 +24,7 @@ mod forward;
 mod guard;
 mod kill;
 mod memory;
+mod protocols;
 mod readme;
 mod records;
 mod reload;

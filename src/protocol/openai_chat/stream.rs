@@ -13,7 +13,7 @@ use crate::protocol::error::{Code, ReadError};
 use crate::protocol::events::{line_pieces, text_piece};
 use crate::protocol::json::{Reader, Str, Token};
 use crate::protocol::message::{NO_CHOICE, RequestNotes, Role, Unread, Usage};
-use crate::protocol::sse::{Event, Place, Within};
+use crate::protocol::sse::{Change, Event, Place, Within};
 use crate::protocol::tree::{self, Leaf};
 
 /// Bytes of an envelope field that are kept to be said again in a refusal.
@@ -109,6 +109,8 @@ fn choice_pieces(reader: &Reader<'_>, choice: Choice, out: &mut Vec<Piece>) {
                         Arguments::String(at) => json_place(at),
                         Arguments::Value(at) => Place { at, within: Within::Value },
                     }),
+                    executed: false,
+                    copy: false,
                 });
             }
         }
@@ -163,7 +165,7 @@ impl StreamReader for Chunks {
         }
     }
 
-    fn released(&mut self, pieces: &[Piece]) {
+    fn released(&mut self, _event: &Event, pieces: &[Piece], _changes: &[Change<'_>]) {
         for piece in pieces {
             match piece {
                 Piece::Choice(choice) => {

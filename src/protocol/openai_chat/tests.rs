@@ -177,7 +177,7 @@ fn chunks_are_read_by_choice() {
     let out = all[1].0.rewrite(&[Change { place, at: 0..1, with: "[x]" }]);
     assert!(std::str::from_utf8(&out).unwrap().contains("\"content\":\"[x]\\ud83d\""));
 
-    reader.released(&all[0].1);
+    reader.released(&all[0].0, &all[0].1, &[]);
     let end = reader.refuse(&refusal());
     let end = events(std::str::from_utf8(&end).unwrap());
     let last: Vec<serde_json::Value> = end[..end.len() - 1].iter().map(|e| json(e.data())).collect();

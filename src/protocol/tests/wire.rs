@@ -8,9 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{events, pieces, told};
+use crate::protocol::ADAPTERS;
 use crate::protocol::adapter::{Channel, Piece};
-use crate::protocol::generic::Generic;
-use crate::protocol::openai_chat::OpenAiChat;
 use crate::protocol::sse::{Change, Event, Framer, Place};
 use crate::protocol::{Adapter, Edit, Message, RequestNotes, Text, leaves, patch};
 
@@ -119,10 +118,11 @@ fn told_stream(read: &[(Event, Vec<Piece>)]) -> String {
                     let fixed = if *editable { "" } else { " fixed" };
                     writeln!(out, "  {role:?} {choice} {how}{fixed}: {:?}", event.text(place).as_str()).unwrap();
                 }
-                Piece::Call { key, kind, id, name, arguments } => {
+                Piece::Call { key, kind, id, name, arguments, executed, copy } => {
                     let text = |place: &Option<Place>| place.as_ref().map(|p| event.text(p).as_str().to_owned());
                     let at = (key.choice, key.index);
-                    writeln!(out, "  call {at:?} {kind:?} {:?} {:?} {:?}", text(id), text(name), text(arguments)).unwrap();
+                    let how = [["", " executed"][usize::from(*executed)], ["", " copy"][usize::from(*copy)]].concat();
+                    writeln!(out, "  call {at:?} {kind:?}{how} {:?} {:?} {:?}", text(id), text(name), text(arguments)).unwrap();
                 }
                 Piece::Shadow { choice, .. } => writeln!(out, "  shadow {choice}").unwrap(),
                 other => writeln!(out, "  {other:?}").unwrap(),
@@ -141,13 +141,13 @@ fn told_stream(read: &[(Event, Vec<Piece>)]) -> String {
 fn cases() -> Vec<(&'static dyn Adapter, PathBuf)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wire");
     let mut out: Vec<(&'static dyn Adapter, PathBuf)> = Vec::new();
-    for adapter in [&OpenAiChat as &'static dyn Adapter, &Generic] {
+    for adapter in ADAPTERS.iter().copied() {
         for entry in fs::read_dir(root.join(adapter.name())).unwrap() {
             out.push((adapter, entry.unwrap().path()));
         }
     }
     out.sort_by(|a, b| a.1.cmp(&b.1));
-    assert!(out.len() >= 10, "only {} cases", out.len());
+    assert!(out.len() >= 3 * ADAPTERS.len(), "only {} cases", out.len());
     out
 }
 

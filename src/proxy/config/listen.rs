@@ -35,8 +35,22 @@ pub enum Protocol {
     Auto,
     /// OpenAI's, with generic JSON and text beside it.
     OpenAi,
+    /// Anthropic's Messages.
+    Anthropic,
     /// Any JSON or text.
     Generic,
+}
+
+impl Protocol {
+    /// Its word in the config, which the adapters know too.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::OpenAi => "openai",
+            Self::Anthropic => "anthropic",
+            Self::Generic => "generic",
+        }
+    }
 }
 
 /// Where an upstream stands: scheme, authority and base path.
@@ -242,16 +256,17 @@ fn upstream(section: &Section<'_>, lane: Option<Lane>, out: &mut Diagnostics) ->
 }
 
 fn protocol(section: &Section<'_>, out: &mut Diagnostics) -> Protocol {
-    const BUILT: &[(&str, Protocol)] = &[("auto", Protocol::Auto), ("openai", Protocol::OpenAi), ("generic", Protocol::Generic)];
-    const LATER: &[&str] = &["anthropic", "gemini", "bedrock", "mcp", "a2a", "ag-ui"];
+    const ALL: [Protocol; 4] = [Protocol::Auto, Protocol::OpenAi, Protocol::Anthropic, Protocol::Generic];
+    const LATER: &[&str] = &["gemini", "bedrock", "mcp", "a2a", "ag-ui"];
     if let Some(node) = section.node("protocol")
         && let Some(word) = node.text().filter(|word| LATER.contains(word))
     {
         out.error("not_in_this_build", section.at("protocol"), node.span, format!("the protocol `{word}` is not in this build"))
-            .help("auto, openai or generic; generic judges every string of a JSON body");
+            .help("auto, openai, anthropic or generic; generic judges every string of a JSON body");
         return Protocol::Auto;
     }
-    section.word("protocol", BUILT, Protocol::Auto, out)
+    let built = ALL.map(|protocol| (protocol.as_str(), protocol));
+    section.word("protocol", &built, Protocol::Auto, out)
 }
 
 #[cfg(test)]

@@ -142,7 +142,12 @@ pub(crate) fn chat(text: &str, stream: bool) -> Request<Full<Bytes>> {
 
 /// A chat request with this body.
 pub(crate) fn post(body: impl Into<Bytes>) -> Request<Full<Bytes>> {
-    Request::post("/v1/chat/completions").header("content-type", "application/json").body(Full::new(body.into())).unwrap()
+    post_to("/v1/chat/completions", body)
+}
+
+/// A request with this JSON body at a path.
+pub(crate) fn post_to(path: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
+    Request::post(path).header("content-type", "application/json").body(Full::new(body.into())).unwrap()
 }
 
 /// Sends a request through a guard and reads the whole answer.
