@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::input;
 use super::render::{Answer, CliError, Outcome, Paint, Screen, Table, count, short};
-use crate::pact::pack::{Pack, Packs};
+use crate::pact::pack::{Pack, Packs, TopicEntry};
 
 /// Arguments of `servanda packs`.
 #[derive(Debug, clap::Args)]
@@ -85,7 +85,7 @@ fn show(screen: &mut Screen, name: &str) -> Answer {
         let topics: Vec<_> = pack
             .topics
             .iter()
-            .map(|t| json!({"label": t.topic.label, "phrases": t.topic.phrases.len(), "threshold": t.topic.threshold, "source": t.source}))
+            .map(|t| json!({"label": t.topic.label, "phrases": phrases(t), "threshold": t.topic.weighted.threshold, "source": t.source}))
             .collect();
         screen.json(
             &json!({"pack": pack.name, "version": pack.version, "digest": pack.digest, "entries": entries, "topics": topics}),
@@ -111,7 +111,7 @@ fn show(screen: &mut Screen, name: &str) -> Answer {
     if !pack.topics.is_empty() {
         let mut table = Table::new(["topic", "phrases", "threshold", "source"]);
         for t in &pack.topics {
-            let (phrases, threshold) = (t.topic.phrases.len().to_string(), t.topic.threshold.to_string());
+            let (phrases, threshold) = (phrases(t).to_string(), t.topic.weighted.threshold.to_string());
             table.row([t.topic.label.clone(), phrases, threshold, short(&t.source, 60)]);
         }
         table.print(screen)?;
@@ -172,6 +172,10 @@ fn report(screen: &mut Screen, packs: &Packs) -> Answer {
         screen.json(&rows)?;
     }
     Ok(outcome)
+}
+
+fn phrases(topic: &TopicEntry) -> usize {
+    topic.topic.weighted.groups.iter().map(|group| group.phrases.len()).sum()
 }
 
 fn examples(pack: &Pack) -> usize {

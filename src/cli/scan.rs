@@ -262,7 +262,7 @@ fn findings(scanner: &Scanner, scratch: &mut Scratch, text: &str) -> (Vec<Findin
     for (topic, sum) in scanner.topics(text, scratch) {
         if let Some(topic) = scanner.topic(topic) {
             // A sum at the threshold is as good as a guess; twice the threshold is three quarters sure.
-            let score = 1.0 - f64::from(topic.threshold) / (2.0 * f64::from(sum.max(1)));
+            let score = 1.0 - f64::from(topic.weighted.threshold) / (2.0 * f64::from(sum.max(1)));
             out.push(Finding {
                 start: 0,
                 end: text.len(),

@@ -13,8 +13,9 @@ use sha2::{Digest as _, Sha256};
 use crate::base::diagnostic::{Diagnostics, Span, nearest};
 use crate::base::document::{self, Node, Value};
 use crate::base::names::DataCategory;
-use crate::scan::pattern::{Kind, Pattern, Topic, Verify};
+use crate::scan::pattern::{Kind, Pattern, Topic, Verify, Window};
 use crate::scan::{ScanError, Scanner, Scratch};
+use weighted::Lists;
 
 /// The packs that come with the binary, as (file name, text).
 pub const SHIPPED: &[(&str, &str)] = &[
@@ -236,12 +237,15 @@ fn wanted<'a>(examples: &'a [String], near_misses: &'a [String]) -> impl Iterato
     examples.iter().map(|text| (text.as_str(), true)).chain(near_misses.iter().map(|text| (text.as_str(), false)))
 }
 
-const PACK_KEYS: &[&str] = &["pack", "version", "about", "entries", "topics", "suffixes"];
+const PACK_KEYS: &[&str] = &["pack", "version", "about", "lists", "entries", "topics", "suffixes"];
 const ENTRY_KEYS: &[&str] = &[
     "label",
     "id",
     "regex",
     "phrases",
+    "groups",
+    "threshold",
+    "window",
     "open",
     "close",
     "verify",
@@ -253,7 +257,7 @@ const ENTRY_KEYS: &[&str] = &[
     "examples",
     "near_misses",
 ];
-const TOPIC_KEYS: &[&str] = &["label", "threshold", "phrases", "locale", "source", "examples", "near_misses"];
+const TOPIC_KEYS: &[&str] = &["label", "threshold", "window", "phrases", "groups", "locale", "source", "examples", "near_misses"];
 
 fn read(text: &str, out: &mut Diagnostics) -> Option<Pack> {
     let root = match document::parse(text) {
@@ -263,7 +267,7 @@ fn read(text: &str, out: &mut Diagnostics) -> Option<Pack> {
             return None;
         }
     };
-    let mut reader = Reader { out };
+    let mut reader = Reader { out, lists: Lists::new() };
     reader.keys(&root, "", PACK_KEYS);
     let name = reader.text(&root, "", "pack");
     let version = reader.text(&root, "", "version");
@@ -277,6 +281,7 @@ fn read(text: &str, out: &mut Diagnostics) -> Option<Pack> {
         topics: Vec::new(),
         suffixes: root.get("suffixes").map(|node| reader.texts(node, "suffixes")).unwrap_or_default(),
     };
+    reader.lists = reader.lists_of(&root);
     let mut ids = BTreeSet::new();
     for (index, node) in items(&root, "entries").iter().enumerate() {
         let field = format!("entries[{index}]");
@@ -307,6 +312,8 @@ fn hex(bytes: &[u8]) -> String {
 
 struct Reader<'o> {
     out: &'o mut Diagnostics,
+    /// The word lists of the pack, which groups take in by name.
+    lists: Lists,
 }
 
 impl Reader<'_> {
@@ -384,6 +391,9 @@ impl Reader<'_> {
     fn kind(&mut self, node: &Node, field: &str) -> Option<Kind> {
         let (regex, phrases) = (node.get("regex"), node.get("phrases"));
         let (open, close) = (node.get("open"), node.get("close"));
+        if node.get("threshold").is_some() && regex.or(open).or(close).is_none() {
+            return self.weighted(node, field, Window::Sentence).map(Kind::Weighted);
+        }
         match (regex, phrases, open, close) {
             (Some(_), None, None, None) => Some(Kind::Regex(self.text(node, field, "regex"))),
             (None, Some(phrases), None, None) => Some(Kind::Phrases(self.texts(phrases, &join(field, "phrases")))),
@@ -392,7 +402,12 @@ impl Reader<'_> {
             }
             _ => {
                 self.out
-                    .error("kind", field, node.span, "an entry has exactly one of `regex`, `phrases`, and `open` with `close`")
+                    .error(
+                        "kind",
+                        field,
+                        node.span,
+                        "an entry has exactly one of `regex`, `phrases`, `open` with `close`, and `groups` with `threshold`",
+                    )
                     .help("keep one of them");
                 None
             }
@@ -426,33 +441,10 @@ impl Reader<'_> {
     fn topic(&mut self, node: &Node, field: &str, pack: &str) -> Option<TopicEntry> {
         self.keys(node, field, TOPIC_KEYS);
         let label = self.text(node, field, "label");
-        let threshold = node.get("threshold").and_then(|n| self.whole(n, &join(field, "threshold")))?;
-        let mut phrases = Vec::new();
-        let weights = node.get("phrases").map(Node::entries).unwrap_or_default();
-        if weights.is_empty() {
-            self.out.error(
-                "missing_key",
-                join(field, "phrases"),
-                node.span,
-                "`phrases` is a map from weight to a list of phrases",
-            );
-        }
-        for (weight, list) in weights {
-            let Ok(value) = weight.text.parse::<u32>() else {
-                self.out.error(
-                    "type",
-                    join(field, "phrases"),
-                    weight.span,
-                    format!("weight `{}` is no whole number", weight.text),
-                );
-                continue;
-            };
-            phrases.extend(self.texts(list, &join(field, "phrases")).into_iter().map(|phrase| (phrase, value)));
-        }
+        let weighted = self.weighted(node, field, Window::Text)?;
         let (locale, source) = (self.text(node, field, "locale"), self.text(node, field, "source"));
         let (examples, near_misses) = self.cases(node, field);
-        let threshold = u32::try_from(threshold).unwrap_or(u32::MAX);
-        let topic = Topic { label, pack: pack.to_owned(), phrases, threshold };
+        let topic = Topic { label, pack: pack.to_owned(), weighted };
         Some(TopicEntry { topic, locale, source, examples, near_misses })
     }
 
@@ -465,6 +457,8 @@ impl Reader<'_> {
 fn join(field: &str, key: &str) -> String {
     if field.is_empty() { key.to_owned() } else { format!("{field}.{key}") }
 }
+
+mod weighted;
 
 #[cfg(test)]
 mod tests;

@@ -21,6 +21,7 @@ mod regex;
 mod set;
 pub mod span;
 mod stream;
+mod tally;
 mod walk;
 mod whole;
 

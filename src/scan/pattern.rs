@@ -1,7 +1,7 @@
 //! What is looked for: patterns with a name, and topics.
 //!
 //! A pattern is one detector: a regular expression, a list of phrases, or a long form that is swallowed
-//! from its opening to its close. A topic is a list of weighted phrases with a threshold.
+//! from its opening to its close, or groups of weighted phrases whose sum tips over. A topic is such groups too.
 
 use crate::base::names::{DataCategory, words};
 
@@ -42,6 +42,40 @@ pub enum Kind {
         /// Literal that ends the form.
         close: String,
     },
+    /// Weighted phrases: the hit is the phrase with which the sum reaches the threshold, and the sum begins anew.
+    Weighted(Weighted),
+}
+
+/// Groups of phrases whose weights are summed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Weighted {
+    /// The groups; each counts once in a window.
+    pub groups: Vec<Group>,
+    /// The sum that is asked for, at least 1.
+    pub threshold: u32,
+    /// What is summed over.
+    pub window: Window,
+}
+
+/// Phrases that mean the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// What any of them adds; less than nothing for what speaks against it.
+    pub weight: i32,
+    /// The phrases.
+    pub phrases: Vec<String>,
+}
+
+/// What weights are summed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Window {
+    /// From one end of a sentence to the next: a full stop, an exclamation or question mark before white space, a closing
+    /// quote or bracket or the end of the text; a CJK full stop; an empty line; and at most 500 bytes.
+    Sentence,
+    /// The last so many bytes.
+    Bytes(u32),
+    /// The whole text.
+    Text,
 }
 
 /// A list of weighted phrases that together speak of one subject.
@@ -51,10 +85,8 @@ pub struct Topic {
     pub label: String,
     /// The pack it comes from.
     pub pack: String,
-    /// Phrases with their weights; each counts once a text.
-    pub phrases: Vec<(String, u32)>,
-    /// The sum from which a text speaks of it.
-    pub threshold: u32,
+    /// Its phrases, and the sum from which a text speaks of it.
+    pub weighted: Weighted,
 }
 
 words! {

@@ -19,8 +19,8 @@ pub(super) const AHEAD: usize = 3;
 pub(super) enum Owner {
     /// A pattern.
     Pattern(u32),
-    /// A weighted phrase of a topic, by its running number.
-    Topic(u32),
+    /// A group of weighted phrases, by its running number.
+    Group(u32),
 }
 
 /// The tree.

@@ -1,9 +1,10 @@
 //! The scanner: all patterns of a program over a text.
 
 use super::filter::Filter;
-use super::pattern::{Kind, Pattern, Topic};
+use super::pattern::{Kind, Pattern, Topic, Weighted};
 use super::phrase::{self, Owner, Tree};
 use super::regex::Machine;
+use super::tally::{Rules, Target};
 use super::{check, regex::RegexFault};
 
 /// Longest literal that can close a long form.
@@ -35,6 +36,23 @@ fn error(detector: &str, fault: RegexFault) -> ScanError {
     ScanError { detector: detector.to_owned(), code: fault.code, message: fault.message, help: fault.help.map(str::to_owned) }
 }
 
+/// Adds the phrases of groups numbered from `first`. Gives the most bytes one can cover.
+fn weigh(name: &str, weighted: &Weighted, first: u32, phrases: &mut Vec<(Vec<Vec<u8>>, Owner)>) -> Result<usize, ScanError> {
+    let mut longest = 0;
+    for (group, number) in weighted.groups.iter().zip(first..) {
+        for text in &group.phrases {
+            let words = phrase::words(text);
+            if words.is_empty() {
+                let message = format!("phrase `{text}` has no word");
+                return Err(error(name, RegexFault { code: "phrase_empty", message, help: None }));
+            }
+            longest = longest.max(phrase::bytes_max(&words));
+            phrases.push((words, Owner::Group(number)));
+        }
+    }
+    Ok(longest)
+}
+
 /// All patterns of a program: immutable, shared by `Arc`.
 #[derive(Debug)]
 pub struct Scanner {
@@ -46,8 +64,7 @@ pub struct Scanner {
     pub(super) guarded: Vec<u32>,
     pub(super) filter: Filter,
     pub(super) tree: Tree,
-    /// By running number of a topic's phrase: its topic and weight.
-    pub(super) weights: Vec<(u32, u32)>,
+    pub(super) rules: Rules,
     holds: Vec<usize>,
 }
 
@@ -59,6 +76,7 @@ impl Scanner {
     pub fn new(patterns: Vec<Pattern>, topics: Vec<Topic>) -> Result<Self, ScanError> {
         let mut machines = Vec::with_capacity(patterns.len());
         let mut phrases = Vec::new();
+        let mut rules = Rules::default();
         let mut holds = Vec::with_capacity(patterns.len());
         for (index, pattern) in patterns.iter().enumerate() {
             let fail =
@@ -91,26 +109,24 @@ impl Scanner {
                     holds.push(longest + phrase::AHEAD);
                     machines.push(None);
                 }
+                Kind::Weighted(weighted) => {
+                    let first = rules.enter(Target::Pattern(index as u32), weighted);
+                    let longest = weigh(&pattern.detector, weighted, first, &mut phrases)?;
+                    holds.push(longest + phrase::AHEAD);
+                    machines.push(None);
+                }
             }
         }
-        let mut weights = Vec::new();
         for (index, topic) in topics.iter().enumerate() {
-            for (text, weight) in &topic.phrases {
-                let words = phrase::words(text);
-                if words.is_empty() {
-                    let message = format!("phrase `{text}` has no word");
-                    return Err(error(&topic.label, RegexFault { code: "phrase_empty", message, help: None }));
-                }
-                phrases.push((words, Owner::Topic(weights.len() as u32)));
-                weights.push((index as u32, *weight));
-            }
+            let first = rules.enter(Target::Topic(index as u32), &topic.weighted);
+            weigh(&topic.label, &topic.weighted, first, &mut phrases)?;
         }
         let tree = Tree::new(&phrases);
         let filter = Filter::new(&mut machines, &tree);
         let is_guarded =
             |index: &u32| machines.get(*index as usize).is_some_and(|m| m.as_ref().is_some_and(|m| m.guard.is_some()));
         let guarded = (0..patterns.len() as u32).filter(is_guarded).collect();
-        Ok(Self { patterns, topics, machines, guarded, filter, tree, weights, holds })
+        Ok(Self { patterns, topics, machines, guarded, filter, tree, rules, holds })
     }
 
     /// Checks one pattern as [`Scanner::new`] would, without building a scanner.

@@ -70,7 +70,7 @@ impl StreamScanner {
 
     /// The topics over their thresholds so far; of the whole text once finished.
     pub fn topics(&self) -> Vec<(u32, u32)> {
-        self.state.topics(&self.scanner)
+        self.state.topics()
     }
 
     /// The scanner at work.

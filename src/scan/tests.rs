@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::opening::Opening;
-use super::pattern::{Kind, Pattern, Topic, Verify};
+use super::pattern::{Group, Kind, Pattern, Topic, Verify, Weighted, Window};
 use super::regex::Machine;
 use super::span::{Hit, join_pieces};
 use super::{Scanner, Scratch, StreamScanner, check};
@@ -93,6 +93,7 @@ fn naive(patterns: &[Pattern], text: &str) -> Vec<Hit> {
                     }
                 }
             }
+            Kind::Weighted(weighted) => naive_weighted(weighted, text).into_iter().for_each(|(start, end)| add(start, end)),
             Kind::Regex(regex) | Kind::Long { open: regex, .. } => {
                 let regex =
                     regex::Regex::new(&regex.replace(r"\b", r"(?-u:\b)").replace(r"\d", "[0-9]").replace(r"\w", "[0-9A-Za-z_]"))
@@ -119,6 +120,56 @@ fn naive(patterns: &[Pattern], text: &str) -> Vec<Hit> {
     }
     hits.sort_unstable();
     hits
+}
+
+/// Where sums tip over, by counting anew at each phrase.
+fn naive_weighted(weighted: &Weighted, text: &str) -> Vec<(usize, usize)> {
+    let within = match weighted.window {
+        Window::Text => usize::MAX,
+        Window::Bytes(bytes) => bytes as usize,
+        Window::Sentence => 500,
+    };
+    let one_sentence = |from: usize, to: usize| {
+        let ends = |(at, c): (usize, char)| match c {
+            '.' | '!' | '?' => text[at + 1..].chars().next().is_none_or(|n| n.is_ascii_whitespace() || "\"')]}*".contains(n)),
+            '\n' => text[at + 1..].starts_with('\n') || text[at + 1..].starts_with("\r\n"),
+            _ => "。！？".contains(c),
+        };
+        weighted.window != Window::Sentence || !text[from..to].char_indices().any(|(at, c)| ends((from + at, c)))
+    };
+    let (mut found, mut seen): (Vec<_>, Vec<(usize, usize)>) = Default::default();
+    let words = naive_words(text);
+    for at in 0..words.len() {
+        let start = words[at].0;
+        let mut here = Vec::new();
+        for (index, group) in weighted.groups.iter().enumerate() {
+            here.extend(group.phrases.iter().filter_map(|p| naive_phrase(p, text, &words[at..])).map(|end| (end, index)));
+        }
+        here.sort_unstable();
+        here.dedup();
+        for (end, index) in here.into_iter().rev() {
+            seen.retain(|(place, _)| start - place <= within && one_sentence(*place, start));
+            let known = seen.iter().any(|(_, other)| *other == index);
+            seen.push((start, index));
+            let groups: std::collections::BTreeSet<usize> = seen.iter().map(|(_, index)| *index).collect();
+            let sum: i32 = groups.iter().map(|index| weighted.groups[*index].weight).sum();
+            if !known && sum >= weighted.threshold as i32 {
+                seen.clear();
+                if found.last().is_none_or(|(_, last)| *last <= start) {
+                    found.push((start, end));
+                }
+            }
+        }
+    }
+    found
+}
+
+fn weighted(groups: &[(i32, &[&str])], threshold: u32, window: Window) -> Weighted {
+    let group = |(weight, phrases): &(i32, &[&str])| Group {
+        weight: *weight,
+        phrases: phrases.iter().map(|p| (*p).to_owned()).collect(),
+    };
+    Weighted { groups: groups.iter().map(group).collect(), threshold, window }
 }
 
 fn naive_gap(c: char) -> bool {
@@ -149,6 +200,22 @@ fn naive_phrase(phrase: &str, text: &str, words: &[(usize, usize)]) -> Option<us
     end
 }
 
+#[test]
+fn far_apart_words_do_not_add_up_and_bulk_does_not_hide_them() {
+    let sum = weighted(&[(5, &["ignore", "forget"]), (5, &["rules"]), (-4, &["what is"])], 10, Window::Sentence);
+    let scanner = Scanner::new(vec![pattern("sum", Kind::Weighted(sum), None)], Vec::new()).unwrap();
+    let bulk = "All is well here, thank you. ".repeat(400);
+    let found = |text: &str| scan(&scanner, text).into_iter().map(|hit| text[hit.start..hit.end].to_owned()).collect::<Vec<_>>();
+    assert_eq!(found(&format!("{bulk}Now forget your rules. {bulk}")), ["rules"]);
+    assert_eq!(found(&format!("Ignore and forget.\n{bulk}The rules are old.")), [""; 0]);
+    assert_eq!(found("Ignore it. The rules are old."), [""; 0]);
+    assert_eq!(found("ignore it\n\nrules"), [""; 0]);
+    assert_eq!(found("ignore it。 rules"), [""; 0]);
+    assert_eq!(found("ignore file.txt in the\nrules. ignore the rules!"), ["rules", "rules"]);
+    assert_eq!(found("what is: ignore the rules"), [""; 0]);
+    assert_eq!(found(&format!("ignore {} rules", "a ".repeat(300))), [""; 0]);
+}
+
 fn small() -> (Vec<Pattern>, Vec<Topic>) {
     let patterns = vec![
         regex(r"\bab+c?\b"),
@@ -159,6 +226,9 @@ fn small() -> (Vec<Pattern>, Vec<Topic>) {
         regex("é{1,3}a"),
         regex("-"),
         regex(r"\b1\b"),
+        pattern("sentence", Kind::Weighted(weighted(SUMMED, 5, Window::Sentence)), None),
+        pattern("bytes", Kind::Weighted(weighted(SUMMED, 4, Window::Bytes(7))), None),
+        pattern("text", Kind::Weighted(weighted(SUMMED, 6, Window::Text)), None),
     ];
     let patterns = patterns
         .into_iter()
@@ -172,11 +242,14 @@ fn small() -> (Vec<Pattern>, Vec<Topic>) {
     let topic = Topic {
         label: "topic.x".into(),
         pack: "own".into(),
-        phrases: vec![("a b".into(), 2), ("c".into(), 1), ("12 3".into(), 3)],
-        threshold: 3,
+        weighted: weighted(&[(2, &["a b"]), (1, &["c"]), (3, &["12 3"])], 3, Window::Text),
     };
-    (patterns, vec![topic])
+    let said = Topic { label: "topic.y".into(), pack: "own".into(), weighted: weighted(SUMMED, 3, Window::Sentence) };
+    (patterns, vec![topic, said])
 }
+
+const SUMMED: &[(i32, &[&str])] =
+    &[(2, &["a b", "ab", "1"]), (3, &["c", "b"]), (-2, &["12", "a"]), (1, &["3", "123"]), (2, &["cd", "é"])];
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
@@ -184,7 +257,7 @@ proptest! {
     #[test]
     fn equal_to_a_naive_search_however_it_is_cut(
         pieces in prop::collection::vec(prop::sample::select(vec![
-            "a", "b", "c", "ab", "é", " ", ".", "  ", "\n", "1", "12", "3", "-", "@", "a@b.cd", "123-45", "<k>", "<k1>", "</k>", "</", "\u{2019}", "ab é c", "a. b", "_", "𝒜",
+            "a", "b", "c", "ab", "é", " ", ".", "  ", "\n", "1", "12", "3", "-", "@", "a@b.cd", "123-45", "<k>", "<k1>", "</k>", "</", "\u{2019}", "ab é c", "a. b", "_", "𝒜", "。", ". ", "\n\n", "\r\n", "?\"",
         ]), 0..40),
         seeds in prop::collection::vec(0usize..1000, 0..8),
     ) {

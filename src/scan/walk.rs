@@ -14,6 +14,7 @@ use super::phrase::{Owner, Walk, gap_at, gap_before};
 use super::regex::{Machine, Run, View, is_word};
 use super::set::Scanner;
 use super::span::Hit;
+use super::tally::{self, Sums};
 
 /// A pattern that waits for text has no next start.
 const WAITS: usize = usize::MAX;
@@ -47,7 +48,7 @@ pub(super) struct State {
     longs: Vec<Long>,
     pending: Vec<Hit>,
     found: Vec<(Owner, usize)>,
-    topics: Vec<u64>,
+    sums: Sums,
     given: usize,
     /// Patterns whose long hit fell to the ceiling: its pieces fall with it.
     muted: Vec<u32>,
@@ -67,15 +68,14 @@ impl State {
             list.resize(len, value);
         }
         let patterns = scanner.patterns.len();
-        let topics = scanner.weights.len().div_ceil(64);
         // A clean text leaves them as they were.
-        if self.marked || self.next.len() != patterns || self.topics.len() != topics {
+        if self.marked || self.next.len() != patterns {
             fill(&mut self.next, patterns, 0);
             fill(&mut self.kept, patterns, 0);
             fill(&mut self.spent, patterns, 0);
-            fill(&mut self.topics, topics, 0);
             self.marked = false;
         }
+        self.sums.reset(&scanner.rules);
         fill(&mut self.guarded, scanner.guarded.len(), 0);
         self.waiting.clear();
         self.longs.clear();
@@ -88,26 +88,12 @@ impl State {
     /// The earliest byte that must still be at hand.
     pub(super) fn needs(&self, open: usize) -> usize {
         let close = self.longs.iter().map(|long| long.close_from).min().unwrap_or(usize::MAX);
-        open.min(self.frontier).min(close).saturating_sub(CONTEXT)
+        open.min(self.frontier).min(close).min(self.sums.needs()).saturating_sub(CONTEXT)
     }
 
-    /// The sums of the topics over their thresholds.
-    pub(super) fn topics(&self, scanner: &Scanner) -> Vec<(u32, u32)> {
-        if !self.marked || self.topics.iter().all(|word| *word == 0) {
-            return Vec::new();
-        }
-        let mut sums = vec![0u32; scanner.topics.len()];
-        for (at, (topic, weight)) in scanner.weights.iter().enumerate() {
-            if self.topics.get(at / 64).is_some_and(|word| word >> (at % 64) & 1 == 1)
-                && let Some(sum) = sums.get_mut(*topic as usize)
-            {
-                *sum = sum.saturating_add(*weight);
-            }
-        }
-        let over = |(at, sum): (usize, u32)| {
-            scanner.topics.get(at).is_some_and(|topic| sum > 0 && sum >= topic.threshold).then_some((at as u32, sum))
-        };
-        sums.into_iter().enumerate().filter_map(over).collect()
+    /// The topics over their thresholds, with their largest sums.
+    pub(super) fn topics(&self) -> Vec<(u32, u32)> {
+        self.sums.topics()
     }
 
     /// Reads what has arrived, adds the hits that are certain, and gives how far the text is decided.
@@ -138,6 +124,10 @@ impl State {
             open = open.min(self.guarded(scanner, view, index));
         }
         open = self.waiting.iter().map(|(_, run)| run.start).chain(self.phrase_waits).fold(open, usize::min);
+        if !view.last {
+            let counted = self.phrase_waits.unwrap_or(self.frontier).min(self.frontier);
+            self.sums.look_for_end(view, counted.min((view.end() + 1).saturating_sub(tally::AHEAD)));
+        }
         self.give(open, view.last, hits);
         open
     }
@@ -388,20 +378,16 @@ impl State {
         }
         // Longest first: a pattern takes one match at a place.
         for &(owner, end) in found.iter().rev() {
-            match owner {
-                Owner::Topic(phrase) => {
-                    self.marked = true;
-                    if let Some(word) = self.topics.get_mut(phrase as usize / 64) {
-                        *word |= 1 << (phrase % 64);
-                    }
-                }
-                Owner::Pattern(pattern) => {
-                    if self.next.get(pattern as usize).is_some_and(|next| *next <= start) {
-                        let score_bp = scanner.patterns.get(pattern as usize).map_or(0, |p| p.score_bp);
-                        self.keep(score_bp, pattern, start, end);
-                        self.set_next(pattern, end);
-                    }
-                }
+            let pattern = match owner {
+                Owner::Pattern(pattern) => Some(pattern),
+                Owner::Group(group) => self.sums.count(&scanner.rules, view, group, start),
+            };
+            if let Some(pattern) = pattern
+                && self.next.get(pattern as usize).is_some_and(|next| *next <= start)
+            {
+                let score_bp = scanner.patterns.get(pattern as usize).map_or(0, |p| p.score_bp);
+                self.keep(score_bp, pattern, start, end);
+                self.set_next(pattern, end);
             }
         }
         self.found = found;

@@ -41,9 +41,9 @@ impl Scanner {
         state.more
     }
 
-    /// The topics over their thresholds, with their sums, of the text scanned last with this scratch.
+    /// The topics over their thresholds, with their largest sums, of the text scanned last with this scratch.
     pub fn topics_of(&self, scratch: &Scratch) -> Vec<(u32, u32)> {
-        scratch.state.topics(self)
+        scratch.state.topics()
     }
 
     /// The topics over their thresholds, with their sums. To have the hits as well, scan and then ask
