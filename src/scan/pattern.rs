@@ -70,7 +70,7 @@ pub struct Group {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Window {
     /// From one end of a sentence to the next: a full stop, an exclamation or question mark before white space, a closing
-    /// quote or bracket or the end of the text; a CJK full stop; an empty line; and at most 500 bytes.
+    /// quote or bracket or the end of the text; a CJK full stop; an empty line; and at most 240 bytes.
     Sentence,
     /// The last so many bytes.
     Bytes(u32),

@@ -10,7 +10,7 @@ use super::pattern::{Weighted, Window};
 use super::regex::View;
 
 /// Most bytes of a sentence: text without ends counts as sentences of this length.
-const SENTENCE_MAX: usize = 500;
+const SENTENCE_MAX: usize = 240;
 
 /// Bytes from the first of an end that decide whether it is one.
 pub(super) const AHEAD: usize = 3;

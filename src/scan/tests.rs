@@ -127,7 +127,7 @@ fn naive_weighted(weighted: &Weighted, text: &str) -> Vec<(usize, usize)> {
     let within = match weighted.window {
         Window::Text => usize::MAX,
         Window::Bytes(bytes) => bytes as usize,
-        Window::Sentence => 500,
+        Window::Sentence => 240,
     };
     let one_sentence = |from: usize, to: usize| {
         let ends = |(at, c): (usize, char)| match c {

@@ -212,14 +212,14 @@ def false_hits(bench, row, names, prefix, leave_out=()):
 
 
 def flagged(bench, row, names, prefix, wanted, positive):
-    """The share of texts for which `wanted(row)` holds that have a finding under a prefix."""
+    """The share of texts for which `wanted(row)` holds that have a finding under a prefix, or under one of several."""
     texts = hits = 0
     for name in names:
         found = bench.scan(name)
         for r in bench.load(name):
             if "text" not in r or not wanted(r):
                 continue
-            labels = [f for f in found[r["id"]][1] if under(f["label"], [prefix])]
+            labels = [f for f in found[r["id"]][1] if under(f["label"], [prefix] if isinstance(prefix, str) else prefix)]
             texts += 1
             hits += bool(labels)
             if bool(labels) != positive:
@@ -296,8 +296,16 @@ def topics(bench):
         yield name, "  of which " + name[6:], flagged(bench, name, [name], "topic", advice, True), None, None
     hard = flagged(bench, "hard", ADVICE, "topic", lambda r: not advice(r), False)
     yield "hard", "Topics, hard negatives flagged", hard, None, None
-    scope = flagged(bench, "scope", UTTERANCES, "topic", lambda r: r["label"] == "in_scope", False)
+    def in_scope(r):
+        return r["label"] == "in_scope"
+
+    # Customers of a bank do dispute charges: those are right, and counted apart.
+    others = sorted({f["label"] for n in UTTERANCES for _, found in bench.scan(n).values() for f in found} - {"topic.billing_dispute"})
+    others = [label for label in others if under(label, ["topic"])]
+    scope = flagged(bench, "scope", UTTERANCES, others, in_scope, False)
     yield "scope", "Topics, in-scope utterances flagged", scope, "<=", 0.002
+    disputes = flagged(bench, "disputes", UTTERANCES, "topic.billing_dispute", in_scope, False)
+    yield "disputes", "Topics, in-scope utterances that dispute a charge", disputes, None, None
 
 
 FAMILIES = {"pii": pii, "secrets": secrets, "injection": injection, "topics": topics}

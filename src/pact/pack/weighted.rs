@@ -61,14 +61,13 @@ impl Reader<'_> {
         self.keys(node, field, GROUP_KEYS);
         let mut phrases = node.get("any").map(|any| self.texts(any, &join(field, "any"))).unwrap_or_default();
         for name in node.get("of").map(|of| self.texts(of, &join(field, "of"))).unwrap_or_default() {
-            match self.lists.get(&name) {
-                Some(list) => phrases.extend(list.iter().cloned()),
-                None => {
-                    let known: Vec<&str> = self.lists.keys().map(String::as_str).collect();
-                    let message = format!("there is no list `{name}`; there are: {}", known.join(", "));
-                    self.out.error("unknown_word", join(field, "of"), node.span, message);
-                }
+            if let Some(list) = self.lists.get(&name) {
+                phrases.extend(list.iter().cloned());
+                continue;
             }
+            let known: Vec<&str> = self.lists.keys().map(String::as_str).collect();
+            let message = format!("there is no list `{name}`; there are: {}", known.join(", "));
+            self.out.error("unknown_word", join(field, "of"), node.span, message);
         }
         if phrases.is_empty() {
             self.out.error(
