@@ -33,7 +33,34 @@ pub(crate) struct Heir {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Claims {
     pub(crate) prev: Option<(String, Heir)>,
-    pub(crate) pruned: BTreeSet<String>,
+    pub(crate) pruned: Gone,
+}
+
+/// What records declare as removed by retention: of each log, up to which sizes, with the root there.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Gone(BTreeMap<String, BTreeMap<u64, Option<Digest>>>);
+
+impl Gone {
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (origin, sizes) in &other.0 {
+            self.0.entry(origin.clone()).or_default().extend(sizes);
+        }
+    }
+
+    /// Records of a log that are declared as removed, from its front.
+    pub(crate) fn up_to(&self, origin: &str) -> u64 {
+        self.0.get(origin).and_then(|sizes| sizes.keys().last().copied()).unwrap_or(0)
+    }
+
+    fn take(&mut self, record: &Value) {
+        for pruned in record.get("pruned").and_then(Value::as_array).into_iter().flatten() {
+            let origin = pruned.get("origin").and_then(Value::as_str);
+            if let (Some(origin), Some(size)) = (origin, pruned.get("size").and_then(Value::as_u64)) {
+                let root = pruned.get("root").and_then(Value::as_str).and_then(Digest::parse_base64url);
+                self.0.entry(origin.to_owned()).or_default().insert(size, root);
+            }
+        }
+    }
 }
 
 struct Audit<'a> {
@@ -43,7 +70,13 @@ struct Audit<'a> {
     log_id: String,
     origin: String,
     heir: Option<&'a Heir>,
+    /// What younger logs say is gone.
+    gone: &'a Gone,
     tree: Tree,
+    /// Where each segment says the tree stands, with the root there.
+    edges: BTreeMap<u64, Digest>,
+    /// What the counters had counted before the first record that is here.
+    base: Option<BTreeMap<&'static str, u64>>,
     /// A leaf is unknown: from here on no root can be computed.
     broken: bool,
     /// Leaves since the last commit frame; `None` where the record cannot be read.
@@ -63,7 +96,7 @@ struct Audit<'a> {
 }
 
 /// Audits the log in `dir`.
-pub(crate) fn audit(dir: &Path, root: Option<&NoteKey>, heir: Option<&Heir>) -> (LogReport, Claims) {
+pub(crate) fn audit(dir: &Path, root: Option<&NoteKey>, heir: Option<&Heir>, gone: &Gone) -> (LogReport, Claims) {
     let boot = dir.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let report = LogReport { boot, ..LogReport::default() };
     let mut audit = Audit {
@@ -73,7 +106,10 @@ pub(crate) fn audit(dir: &Path, root: Option<&NoteKey>, heir: Option<&Heir>) -> 
         log_id: String::new(),
         origin: String::new(),
         heir,
+        gone,
         tree: Tree::default(),
+        edges: BTreeMap::new(),
+        base: None,
         broken: false,
         group: Vec::new(),
         roots: BTreeMap::new(),
@@ -219,6 +255,13 @@ impl Audit<'_> {
                     continue;
                 }
             };
+            if at == 0
+                && segment::header_fits(&file, &log, *first)
+                && let Some(tree) = segment::edge(&file, *first)
+            {
+                self.tree = tree;
+                self.report.pruned = *first;
+            }
             if *first > self.next() {
                 self.gap(name, self.next(), first - 1);
             }
@@ -256,9 +299,16 @@ impl Audit<'_> {
                 }
                 Step::End => {
                     let zeros = file.len() - at;
-                    let open = next.is_none() && self.sealed.is_none() && self.heir.is_none();
-                    if zeros > 0 && !open {
-                        self.invalid("trailing_bytes", name, Some(self.next()), format!("{zeros} bytes after the last frame"));
+                    // Room that was prepared is cut off when a segment is closed; who dies just before that leaves it
+                    // to the next start.
+                    let outcome = match (self.heir, self.sealed) {
+                        (Some(_), _) => Outcome::Invalid,
+                        (None, Some(_)) => Outcome::Incomplete,
+                        (None, None) => return,
+                    };
+                    if zeros > 0 {
+                        let (index, detail) = (self.next(), format!("{zeros} bytes after the last frame"));
+                        self.report.find("trailing_bytes", outcome, name, Some(index), detail);
                     }
                     return;
                 }
@@ -297,6 +347,21 @@ impl Audit<'_> {
         }
     }
 
+    /// The tree before a segment, which must be the one that was read up to it.
+    fn edge(&mut self, name: &str, frame: &Frame<'_>) -> bool {
+        self.flush_group();
+        let size = self.tree.size();
+        let Some(tree) = segment::edge_of(frame.index, frame.bytes).filter(|_| frame.at == HEADER && frame.index == size) else {
+            self.invalid("bad_frame", name, Some(size), "an edge stands where none belongs");
+            return false;
+        };
+        if !self.broken && tree != self.tree {
+            self.invalid("root_mismatch", name, Some(size), "the segment does not follow on the records before it");
+        }
+        self.edges.insert(size, tree.root());
+        true
+    }
+
     /// One sound frame. `false` if it does not fit what stands before it.
     fn frame(&mut self, file: &[u8], name: &str, frame: &Frame<'_>, sound: bool) -> bool {
         let index = self.next();
@@ -322,6 +387,7 @@ impl Audit<'_> {
                 fits
             }
             FrameKind::Commit => self.commit(file, name, frame, sound),
+            FrameKind::Edge => self.edge(name, frame),
             FrameKind::Checkpoint => {
                 self.flush_group();
                 if let Some(head) = self.head(frame.bytes, name, Some(index)) {
@@ -398,7 +464,9 @@ impl Audit<'_> {
                     self.invalid("duplicate_record", name, Some(index), "this exchange has ended before");
                 }
                 let seen = self.intervened.remove(&glance.id).unwrap_or(0);
-                if self.counted && self.report.lost == 0 && seen != glance.interventions {
+                // Some may have stood in what retention took away.
+                let fits = seen == glance.interventions || (self.report.pruned > 0 && seen < glance.interventions);
+                if self.counted && self.report.lost == 0 && !fits {
                     let detail = format!("it counts {} interventions, here are {seen}", glance.interventions);
                     self.invalid("counter_mismatch", name, Some(index), detail);
                 }
@@ -452,29 +520,27 @@ impl Audit<'_> {
                     heir.missing |= value.get("missing").is_some();
                 }
             }
-            Kind::ConfigChange => {
-                let pruned = value.get("pruned").and_then(Value::as_array).into_iter().flatten();
-                self.claims.pruned.extend(pruned.filter_map(|p| Some(p.get("origin")?.as_str()?.to_owned())));
-            }
+            Kind::ConfigChange => self.claims.pruned.take(value),
             Kind::Heartbeat if self.counted => {
                 let acts = value.get("acts");
-                let mut wrong = None;
-                for act in Act::ALL {
-                    let theirs = acts.and_then(|a| a.get(act.as_str())).and_then(Value::as_u64).unwrap_or(0);
-                    if theirs != self.report.acts.get(act.as_str()).copied().unwrap_or(0) {
-                        wrong = Some(act.as_str());
-                    }
+                let theirs = |act: Act| acts.and_then(|a| a.get(act.as_str())).and_then(Value::as_u64).unwrap_or(0);
+                let ours = |act: Act| self.report.acts.get(act.as_str()).copied().unwrap_or(0);
+                let counted: Vec<(&'static str, u64, u64)> = Act::ALL
+                    .iter()
+                    .map(|act| (act.as_str(), theirs(*act), ours(*act)))
+                    .chain([
+                        ("ended", int("ended"), self.exchanges),
+                        ("interventions", int("interventions"), self.interventions),
+                        ("lost", int("lost"), self.report.lost),
+                        ("unjudged", int("unjudged"), self.report.unjudged),
+                    ])
+                    .collect();
+                // Where the front is gone, the first heartbeat says what had been counted there.
+                if self.report.pruned > 0 && self.base.is_none() {
+                    self.base = Some(counted.iter().map(|(key, theirs, ours)| (*key, theirs.saturating_sub(*ours))).collect());
                 }
-                for (key, ours) in [
-                    ("ended", self.exchanges),
-                    ("interventions", self.interventions),
-                    ("lost", self.report.lost),
-                    ("unjudged", self.report.unjudged),
-                ] {
-                    if int(key) != ours {
-                        wrong = Some(key);
-                    }
-                }
+                let before = |key: &str| self.base.as_ref().and_then(|base| base.get(key).copied()).unwrap_or(0);
+                let wrong = counted.iter().find(|(key, theirs, ours)| *theirs != ours + before(key)).map(|(key, ..)| *key);
                 if let Some(key) = wrong {
                     self.invalid(
                         "counter_mismatch",
@@ -488,8 +554,32 @@ impl Audit<'_> {
         }
     }
 
+    /// What is gone from the front must be declared, with the root that is here.
+    fn front(&mut self) {
+        let declared = self.gone.up_to(&self.origin).max(self.claims.pruned.up_to(&self.origin));
+        if self.report.pruned > declared {
+            let (first, last) = (declared, self.report.pruned - 1);
+            let detail = format!("records {first} to {last} are not here, and retention did not say that it took them");
+            self.report.find("index_gap", Outcome::Incomplete, "seg-*", Some(first), detail);
+            self.report.miss(first, last);
+        }
+        let mut wrong = Vec::new();
+        for (size, root) in [self.gone, &self.claims.pruned].iter().filter_map(|gone| gone.0.get(&self.origin)).flatten() {
+            let here =
+                if *size == self.tree.size() && !self.broken { Some(self.tree.root()) } else { self.edges.get(size).copied() };
+            if here.zip(*root).is_some_and(|(here, root)| here != root) {
+                wrong.push(*size);
+            }
+        }
+        for size in wrong {
+            let detail = "retention declared another root of the records before this one";
+            self.invalid("root_mismatch", "", Some(size), detail);
+        }
+    }
+
     /// Heads, successor, seal and ends against what was read.
     fn conclude(&mut self, published: Option<Checkpoint>) {
+        self.front();
         let size = self.tree.size();
         if published.is_none() && self.heir.is_some() && self.heads.len() > 1 {
             self.report.find("missing_file", Outcome::Incomplete, "checkpoint", None, "heads were signed, and none is published");

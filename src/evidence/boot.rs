@@ -1,4 +1,4 @@
-//! Opening a directory: lock, root key, recovery, adoption, retention, and the start of the thread.
+//! Opening a directory: lock, root key, recovery, adoption, and the start of the thread.
 //!
 //! A boot never goes on with the log of another: it opens a new one whose first record names the end of
 //! the last. Crash, restart and damage are the same thing, and a head that was rolled back is never
@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
@@ -17,11 +17,13 @@ use super::handle::{IdSource, LogHandle, Shared};
 use super::note::{self, Delegation, NoteKey};
 use super::options::LogOptions;
 use super::privacy::Secrets;
-use super::record::{ConfigChange, Int, LogId, LogOpen, Prev, Pruned, Range, Record, Recovery, Text};
+use super::record::{Int, LogId, LogOpen, Prev, Range, Record, Recovery, Text};
 use super::recover::{Found, recover};
-use super::writer::{Setup, Writer, make_reserve};
+use super::retention::Retention;
+use super::spool::{Spool, make_reserve};
+use super::writer::{Setup, Writer};
 use crate::base::limits::{LOG_QUEUE_BYTES_MAX, LOG_QUEUE_RECORDS_MAX, RECORD_ARRAY_MAX};
-use crate::seal::{Digest, SealError, SigningKey, encode};
+use crate::seal::{SealError, SigningKey, digest, encode};
 
 /// How long a delegation holds. A log lives as long as its process.
 const DELEGATED_SECONDS: i64 = 400 * 86_400;
@@ -59,7 +61,13 @@ pub(crate) fn start(options: &LogOptions, files: Arc<dyn Files>) -> Result<(LogH
         files.create_dir(dir).map_err(LogError::file(dir))?;
     }
     let root = root_key(options)?;
-    let found = adopt(&*files, &options.dir, &logs)?;
+    let retention = Retention {
+        files: files.clone(),
+        dir: options.dir.clone(),
+        keep: i64::try_from(options.keep.as_secs()).unwrap_or(i64::MAX),
+        keep_bytes: options.keep_bytes,
+    };
+    let found = adopt(&*files, &options.dir, &logs, &retention)?;
     let boot = boot_id(&*files, &logs)?;
     let fingerprint = encode::hex(root.verifying().as_bytes().get(..4).unwrap_or_default());
     let name = options.name.clone().unwrap_or(fingerprint);
@@ -90,8 +98,6 @@ pub(crate) fn start(options: &LogOptions, files: Arc<dyn Files>) -> Result<(LogH
     if let Err(error) = make_reserve(&*files, &reserve) {
         tracing::warn!(%error, "no reserve for the evidence log");
     }
-    let pruned = prune(&*files, options, &logs, &boot);
-    let disk_bytes = logs_on_disk(&*files, &logs).iter().map(|(_, bytes, _)| bytes).sum();
 
     let mut secret = [0u8; 32];
     getrandom::fill(&mut secret).map_err(|_| LogError::from(SealError::NoRandom))?;
@@ -112,14 +118,22 @@ pub(crate) fn start(options: &LogOptions, files: Arc<dyn Files>) -> Result<(LogH
         closed: false.into(),
         failing: false.into(),
         spool_bytes: 0.into(),
+        filling: false.into(),
         durable: 0.into(),
         gaps: std::sync::Mutex::default(),
         writer: std::sync::OnceLock::new(),
     });
-    let setup =
-        Setup { files, dir, reserve, key, checkpoint_every: options.checkpoint_every, heartbeat_every: options.heartbeat_every };
-    let mut writer = Writer::new(setup, shared.clone(), disk_bytes);
-    writer.begin(first_records(options, &shared, &instance, found.as_ref(), pruned))?;
+    let spool = Spool::new(files.clone(), dir.clone(), reserve, digest(shared.origin.as_bytes()), options.keep_bytes);
+    let setup = Setup {
+        files,
+        dir,
+        retention,
+        key,
+        checkpoint_every: options.checkpoint_every,
+        heartbeat_every: options.heartbeat_every,
+    };
+    let mut writer = Writer::new(setup, shared.clone(), spool);
+    writer.begin(first_records(options, &shared, &instance, found.as_ref()))?;
     let (queue, messages) = sync_channel(LOG_QUEUE_RECORDS_MAX + CHANNEL_EXTRA);
     let thread = std::thread::Builder::new()
         .name("evidence".to_owned())
@@ -159,14 +173,14 @@ fn publish_root(files: &dyn Files, dir: &Path, root: &NoteKey) -> Result<(), Log
 }
 
 /// Finds the last log, puts its tail in order, and clears away what never held a record.
-fn adopt(files: &dyn Files, dir: &Path, logs: &Path) -> Result<Option<Found>, LogError> {
+fn adopt(files: &dyn Files, dir: &Path, logs: &Path, retention: &Retention) -> Result<Option<Found>, LogError> {
     let mut boots = files.list(logs).map_err(LogError::file(logs))?;
     while let Some(boot) = boots.pop() {
         let path = logs.join(&boot);
         if let Some(found) = recover(files, &path, &boot, &dir.join("recovery"))? {
             return Ok(Some(found));
         }
-        files.remove(&path).map_err(LogError::file(&path))?;
+        retention.discard(&path).map_err(LogError::file(&path))?;
     }
     Ok(None)
 }
@@ -180,13 +194,7 @@ fn boot_id(files: &dyn Files, logs: &Path) -> Result<String, LogError> {
     Ok(format!("{:08}-{}", last.map_or(0, |n| n + 1), encode::hex(&random)))
 }
 
-fn first_records(
-    options: &LogOptions,
-    shared: &Shared,
-    key: &NoteKey,
-    found: Option<&Found>,
-    pruned: Vec<Pruned>,
-) -> Vec<Record> {
+fn first_records(options: &LogOptions, shared: &Shared, key: &NoteKey, found: Option<&Found>) -> Vec<Record> {
     let int = |n: u64| Int::saturating(n);
     let mut records = vec![Record::from(LogOpen {
         build: options.build,
@@ -227,62 +235,5 @@ fn first_records(
             ..Recovery::default()
         }));
     }
-    let mut pruned = pruned;
-    while !pruned.is_empty() {
-        let rest = pruned.split_off(pruned.len().min(RECORD_ARRAY_MAX));
-        records.push(Record::from(ConfigChange {
-            pruned: std::mem::replace(&mut pruned, rest),
-            reason: Some(Text::from("keep")),
-            subject: Text::from("retention"),
-            ..ConfigChange::default()
-        }));
-    }
     records
-}
-
-/// Logs with their bytes and the time of their last change, oldest first.
-fn logs_on_disk(files: &dyn Files, logs: &Path) -> Vec<(PathBuf, u64, i64)> {
-    let mut out = Vec::new();
-    for boot in files.list(logs).unwrap_or_default() {
-        let dir = logs.join(boot);
-        let stats: Vec<(u64, i64)> =
-            files.list(&dir).unwrap_or_default().iter().filter_map(|name| files.stat(&dir.join(name)).ok()).collect();
-        let changed = stats.iter().map(|(_, changed)| *changed).max().unwrap_or(0);
-        out.push((dir, stats.iter().map(|(bytes, _)| bytes).sum(), changed));
-    }
-    out
-}
-
-/// Removes logs that are older than they are kept, and the oldest while all are too large; never this
-/// one, never the one before it.
-fn prune(files: &dyn Files, options: &LogOptions, logs: &Path, boot: &str) -> Vec<Pruned> {
-    let all = logs_on_disk(files, logs);
-    let mut total: u64 = all.iter().map(|(_, bytes, _)| bytes).sum();
-    let now = options.clock.wall_us() / 1_000_000;
-    let keep = i64::try_from(options.keep.as_secs()).unwrap_or(i64::MAX);
-    let old = all.len().saturating_sub(2);
-    let mut pruned = Vec::new();
-    for (dir, bytes, changed) in all.into_iter().take(old).filter(|(dir, ..)| !dir.ends_with(boot)) {
-        if now.saturating_sub(changed) <= keep && total <= options.keep_bytes {
-            continue;
-        }
-        let head = files.read(&dir.join("checkpoint")).ok().and_then(|note| String::from_utf8(note).ok()).and_then(|note| {
-            let (text, _) = note.split_at_checked(note.rfind("\n\n")? + 1)?;
-            note::Checkpoint::parse(text).ok()
-        });
-        let origin = files.read(&dir.join("origin")).ok().and_then(|o| String::from_utf8(o).ok()).unwrap_or_default();
-        match files.remove(&dir) {
-            Ok(()) => {
-                total = total.saturating_sub(bytes);
-                pruned.push(Pruned {
-                    bytes: Int::saturating(bytes),
-                    origin: Text::from(origin.trim_end()),
-                    root: head.as_ref().map(|head: &note::Checkpoint| -> Digest { head.root }),
-                    size: Int::saturating(head.map_or(0, |head| head.size)),
-                });
-            }
-            Err(error) => tracing::warn!(%error, log = %dir.display(), "an old evidence log could not be removed"),
-        }
-    }
-    pruned
 }

@@ -17,6 +17,8 @@ pub(crate) trait Segment: Debug + Send {
     fn read_at(&mut self, offset: u64, bytes: &mut [u8]) -> io::Result<()>;
     /// Makes what was written durable. After an error it must not be tried again on this file.
     fn sync(&mut self) -> io::Result<()>;
+    /// Makes the file longer with zeros, durably.
+    fn extend(&mut self, from: u64, to: u64) -> io::Result<()>;
     /// Cuts the file and makes that durable.
     fn cut(&mut self, length: u64) -> io::Result<()>;
 }
@@ -35,7 +37,7 @@ pub(crate) trait Files: Debug + Send + Sync {
     fn create(&self, path: &Path, length: u64) -> io::Result<Box<dyn Segment>>;
     /// An existing segment.
     fn open(&self, path: &Path) -> io::Result<Box<dyn Segment>>;
-    /// Moves a file, durably.
+    /// Moves a file or a directory, durably.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Length in bytes and time of the last change in Unix seconds.
     fn stat(&self, path: &Path) -> io::Result<(u64, i64)>;
@@ -52,6 +54,18 @@ fn sync_parent(path: &Path) -> io::Result<()> {
         Some(parent) => File::open(parent)?.sync_all(),
         None => File::open(".")?.sync_all(),
     }
+}
+
+/// Fills a part of a file with zeros, durably.
+fn zero(file: &File, from: u64, to: u64) -> io::Result<()> {
+    let zeros = vec![0u8; 1 << 20];
+    let mut at = from;
+    while at < to {
+        let piece = usize::try_from(to - at).ok().and_then(|left| zeros.get(..left)).unwrap_or(&zeros);
+        file.write_all_at(piece, at)?;
+        at += piece.len() as u64;
+    }
+    file.sync_all()
 }
 
 impl Files for Disk {
@@ -91,16 +105,9 @@ impl Files for Disk {
     }
 
     fn create(&self, path: &Path, length: u64) -> io::Result<Box<dyn Segment>> {
-        let mut file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o644).open(path)?;
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o644).open(path)?;
         let filled = (|| {
-            let zeros = vec![0u8; 1 << 20];
-            let mut left = usize::try_from(length).unwrap_or(usize::MAX);
-            while left > 0 {
-                let piece = zeros.get(..left.min(zeros.len())).unwrap_or(&zeros);
-                file.write_all(piece)?;
-                left -= piece.len();
-            }
-            file.sync_all()?;
+            zero(&file, 0, length)?;
             sync_parent(path)
         })();
         match filled {
@@ -152,6 +159,10 @@ impl Segment for DiskSegment {
 
     fn sync(&mut self) -> io::Result<()> {
         self.0.sync_data()
+    }
+
+    fn extend(&mut self, from: u64, to: u64) -> io::Result<()> {
+        zero(&self.0, from, to)
     }
 
     fn cut(&mut self, length: u64) -> io::Result<()> {

@@ -241,6 +241,8 @@ pub(crate) struct Shared {
     /// The last write or sync failed and has not succeeded since.
     pub(crate) failing: AtomicBool,
     pub(crate) spool_bytes: AtomicU64,
+    /// What is on disk nears what may be kept.
+    pub(crate) filling: AtomicBool,
     pub(crate) durable: AtomicU64,
     pub(crate) gaps: Mutex<std::collections::BTreeMap<GapCause, GapTally>>,
     /// The thread that writes, once it runs.
@@ -402,6 +404,11 @@ impl LogHandle {
     /// Bytes of the logs of this directory on disk, as last counted.
     pub fn spool_bytes(&self) -> u64 {
         self.shared.spool_bytes.load(Relaxed)
+    }
+
+    /// Whether the logs of this directory take more than 70 % of what they may: the oldest will go soon.
+    pub fn is_filling(&self) -> bool {
+        self.shared.filling.load(Relaxed)
     }
 
     /// Records of this log on disk.

@@ -35,6 +35,16 @@ pub struct Tree {
 }
 
 impl Tree {
+    /// The tree of so many leaves with these peaks; `None` if there cannot be so many.
+    pub fn of_peaks(size: u64, peaks: Vec<Digest>) -> Option<Self> {
+        (peaks.len() == size.count_ones() as usize).then_some(Self { size, peaks })
+    }
+
+    /// Roots of the perfect subtrees, largest first.
+    pub fn peaks(&self) -> &[Digest] {
+        &self.peaks
+    }
+
     /// How many leaves.
     pub fn size(&self) -> u64 {
         self.size
@@ -72,57 +82,96 @@ pub fn root(leaves: &[Digest]) -> Digest {
 }
 
 /// The largest power of two below `size`; `size` is at least 2.
-fn split(size: usize) -> usize {
-    1 << (usize::BITS - 1 - (size - 1).leading_zeros())
+fn split(size: u64) -> u64 {
+    1 << (u64::BITS - 1 - (size - 1).leading_zeros())
 }
 
-/// Audit path of leaf `index` in the tree over `leaves`; `None` if there is no such leaf.
-pub fn inclusion_proof(leaves: &[Digest], index: usize) -> Option<Vec<Digest>> {
-    if index >= leaves.len() {
-        return None;
-    }
-    let (mut part, mut at, mut path) = (leaves, index, Vec::new());
-    while part.len() > 1 {
-        let (left, right) = part.split_at_checked(split(part.len()))?;
-        if at < left.len() {
-            path.push(root(right));
-            part = left;
-        } else {
-            path.push(root(left));
-            at -= left.len();
-            part = right;
-        }
-    }
-    path.reverse();
-    Some(path)
+/// What is known of a tree: the peaks over its first leaves, and every leaf after them.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// The leaves that are known only together.
+    pub before: Tree,
+    /// The leaves after them.
+    pub leaves: Vec<Digest>,
 }
 
-/// Proof that the tree over `leaves` extends the one over its first `old`; `None` if `old` is larger.
-pub fn consistency_proof(leaves: &[Digest], old: usize) -> Option<Vec<Digest>> {
-    if old > leaves.len() {
-        return None;
+impl Known {
+    /// How many leaves.
+    pub fn size(&self) -> u64 {
+        self.before.size + self.leaves.len() as u64
     }
-    if old == 0 || old == leaves.len() {
-        return Some(Vec::new());
-    }
-    let (mut part, mut at, mut whole, mut path) = (leaves, old, true, Vec::new());
-    while at != part.len() {
-        let (left, right) = part.split_at_checked(split(part.len()))?;
-        if at <= left.len() {
-            path.push(root(right));
-            part = left;
-        } else {
-            path.push(root(left));
-            at -= left.len();
-            part = right;
-            whole = false;
+
+    /// Root over the leaves from `first` up to `end`, of which there is at least one; `None` where it is not known.
+    fn root(&self, first: u64, end: u64) -> Option<Digest> {
+        if end <= self.before.size {
+            // Only a peak itself is known of what lies before.
+            let mut at = 0;
+            for (bit, peak) in (0..u64::BITS).rev().filter(|bit| self.before.size >> bit & 1 == 1).zip(&self.before.peaks) {
+                if at == first && end - first == 1 << bit {
+                    return Some(*peak);
+                }
+                at += 1 << bit;
+            }
         }
+        if first >= self.before.size {
+            let place = |at: u64| usize::try_from(at - self.before.size).ok();
+            return Some(root(self.leaves.get(place(first)?..place(end)?)?));
+        }
+        if end - first < 2 {
+            return None;
+        }
+        let middle = first + split(end - first);
+        Some(node_hash(&self.root(first, middle)?, &self.root(middle, end)?))
     }
-    if !whole {
-        path.push(root(part));
+
+    /// Audit path of leaf `index` in the tree of the first `size` leaves; `None` if there is no such leaf, or
+    /// it is not known by itself.
+    pub fn inclusion_proof(&self, index: u64, size: u64) -> Option<Vec<Digest>> {
+        if index >= size || size > self.size() || index < self.before.size {
+            return None;
+        }
+        let (mut first, mut end, mut path) = (0, size, Vec::new());
+        while end - first > 1 {
+            let middle = first + split(end - first);
+            if index < middle {
+                path.push(self.root(middle, end)?);
+                end = middle;
+            } else {
+                path.push(self.root(first, middle)?);
+                first = middle;
+            }
+        }
+        path.reverse();
+        Some(path)
     }
-    path.reverse();
-    Some(path)
+
+    /// Proof that the tree of the first `size` leaves extends the one of the first `old`; `None` if `old` is
+    /// larger, or what is between is not known.
+    pub fn consistency_proof(&self, old: u64, size: u64) -> Option<Vec<Digest>> {
+        if old > size || size > self.size() {
+            return None;
+        }
+        if old == 0 || old == size {
+            return Some(Vec::new());
+        }
+        let (mut first, mut end, mut whole, mut path) = (0, size, true, Vec::new());
+        while old != end {
+            let middle = first + split(end - first);
+            if old <= middle {
+                path.push(self.root(middle, end)?);
+                end = middle;
+            } else {
+                path.push(self.root(first, middle)?);
+                first = middle;
+                whole = false;
+            }
+        }
+        if !whole {
+            path.push(self.root(first, end)?);
+        }
+        path.reverse();
+        Some(path)
+    }
 }
 
 /// Whether `path` proves that `leaf` stands at `index` of the tree with this size and root.
@@ -198,6 +247,34 @@ mod tests {
         (0..count).map(|n| leaf_hash(&n.to_be_bytes())).collect()
     }
 
+    /// All that is known when the first `before` leaves are gone.
+    fn known(all: &[Digest], before: usize) -> Known {
+        let mut tree = Tree::default();
+        all[..before].iter().for_each(|leaf| tree.push(*leaf));
+        assert_eq!(Tree::of_peaks(before as u64, tree.peaks().to_vec()), Some(tree.clone()));
+        Known { before: tree, leaves: all[before..].to_vec() }
+    }
+
+    /// What is still known gives the same proofs, wherever the front was taken away.
+    #[test]
+    fn proofs_do_not_need_the_front() {
+        let all = leaves(45);
+        let whole = known(&all, 0);
+        for before in 0..=45u64 {
+            let part = known(&all, before as usize);
+            for size in 0..=45 {
+                for at in 0..=size {
+                    let inclusion = part.inclusion_proof(at, size);
+                    assert_eq!(inclusion, whole.inclusion_proof(at, size).filter(|_| at >= before && size > before));
+                    if size >= before && at >= before {
+                        assert_eq!(part.consistency_proof(at, size), whole.consistency_proof(at, size), "{before} {at} {size}");
+                    }
+                }
+            }
+        }
+        assert_eq!(Tree::of_peaks(3, vec![all[0]]), None);
+    }
+
     /// The definition of RFC 9162, section 2.1.1, word for word.
     fn naive(leaves: &[Digest]) -> Digest {
         match leaves {
@@ -239,7 +316,7 @@ mod tests {
             let all = leaves(size);
             let root = naive(&all);
             for index in 0..size {
-                let path = inclusion_proof(&all, index).unwrap();
+                let path = known(&all, 0).inclusion_proof(index as u64, size as u64).unwrap();
                 let holds = |leaf: &Digest, index: usize, size: usize, path: &[Digest], root: &Digest| {
                     verify_inclusion(leaf, index as u64, size as u64, path, root)
                 };
@@ -260,7 +337,7 @@ mod tests {
                     }
                 }
             }
-            assert_eq!(inclusion_proof(&all, size), None);
+            assert_eq!(known(&all, 0).inclusion_proof(size as u64, size as u64), None);
         }
         let root = empty_root();
         for (index, size) in [(0, 0), (1, 1), (u64::MAX, u64::MAX), (u64::MAX - 1, u64::MAX), (0, u64::MAX), (1 << 62, 1 << 63)] {
@@ -275,7 +352,7 @@ mod tests {
             let all = leaves(size);
             let root = naive(&all);
             for old in 0..=size {
-                let path = consistency_proof(&all, old).unwrap();
+                let path = known(&all, 0).consistency_proof(old as u64, size as u64).unwrap();
                 let old_root = naive(&all[..old]);
                 let holds = |old: usize, old_root: &Digest, path: &[Digest]| {
                     verify_consistency(old as u64, old_root, size as u64, &root, path)
@@ -298,7 +375,7 @@ mod tests {
                     }
                 }
             }
-            assert_eq!(consistency_proof(&all, size + 1), None);
+            assert_eq!(known(&all, 0).consistency_proof(size as u64 + 1, size as u64), None);
         }
         let root = empty_root();
         for (old, new) in [(1, 0), (u64::MAX, u64::MAX), (1, u64::MAX), (u64::MAX - 1, u64::MAX), (1 << 63, u64::MAX)] {

@@ -24,9 +24,9 @@ pub struct LogOptions {
     pub checkpoint_every: Duration,
     /// Counters and a head at least so often, also when nothing happens.
     pub heartbeat_every: Duration,
-    /// Logs older than this are removed when the directory is opened.
+    /// Closed segments and logs older than this are removed.
     pub keep: Duration,
-    /// Oldest logs are removed while all together are larger.
+    /// The oldest are removed while all together are larger. A segment is at most a sixteenth of it, at least 1 MiB.
     pub keep_bytes: u64,
     /// Records that may wait for the thread; at most [`LOG_QUEUE_RECORDS_MAX`].
     pub queue_records: usize,

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use super::error::LogError;
-use super::merkle::{Tree, consistency_proof, inclusion_proof, leaf_hash, verify_consistency, verify_inclusion};
+use super::merkle::{Known, leaf_hash, verify_consistency, verify_inclusion};
 use super::note::{self, Checkpoint, Delegation, NoteKey};
 use super::read::frames;
-use super::segment::{self, FrameKind};
+use super::segment::{self, FrameKind, edge_of};
 use super::show::show;
 use super::verify::logs_of;
 use crate::seal::{Digest, encode};
@@ -26,20 +26,20 @@ fn malformed(why: &'static str) -> LogError {
 
 /// Leaves, the record sought, and the heads of a log.
 struct Material {
-    leaves: Vec<Digest>,
+    known: Known,
     record: Option<Vec<u8>>,
     heads: Vec<(u64, String)>,
 }
 
 fn gather(log: &Path, wanted: Option<u64>) -> Result<Material, LogError> {
-    let mut material = Material { leaves: Vec::new(), record: None, heads: Vec::new() };
+    let mut material = Material { known: Known::default(), record: None, heads: Vec::new() };
     let mut broken = false;
     frames(log, &mut |kind, index, bytes| {
         match kind {
             FrameKind::Record => {
                 // Behind a hole only the leaves of the commit frame are left.
-                if index == material.leaves.len() as u64 {
-                    material.leaves.push(leaf_hash(bytes));
+                if index == material.known.size() {
+                    material.known.leaves.push(leaf_hash(bytes));
                 }
                 if wanted == Some(index) {
                     material.record = Some(bytes.to_vec());
@@ -47,18 +47,25 @@ fn gather(log: &Path, wanted: Option<u64>) -> Result<Material, LogError> {
             }
             FrameKind::Commit => {
                 if let Some(commit) = segment::parse_commit(bytes) {
-                    let known = material.leaves.len() as u64;
+                    let known = material.known.size();
                     let first = commit.size.saturating_sub(commit.leaves.len() as u64);
                     for (at, leaf) in commit.leaves.iter().enumerate() {
                         if first + at as u64 >= known && first <= known {
-                            material.leaves.push(*leaf);
+                            material.known.leaves.push(*leaf);
                         }
                     }
-                    broken |= material.leaves.len() as u64 != commit.size;
+                    broken |= material.known.size() != commit.size;
                 }
             }
             FrameKind::Checkpoint => {
                 material.heads.push((index, String::from_utf8_lossy(bytes).into_owned()));
+            }
+            FrameKind::Edge => {
+                if material.known.size() == 0
+                    && let Some(tree) = edge_of(index, bytes)
+                {
+                    material.known.before = tree;
+                }
             }
         }
         true
@@ -86,14 +93,13 @@ pub fn prove(dir: impl AsRef<Path>, what: &str) -> Result<Proof, LogError> {
     let is_it =
         |log: &&std::path::PathBuf| std::fs::read_to_string(log.join("origin")).is_ok_and(|o| o.trim_end() == shown.origin);
     let log = logs.iter().find(is_it).ok_or_else(|| LogError::NotFound(shown.origin.clone()))?;
-    let Material { leaves, record, heads } = gather(log, Some(shown.index))?;
+    let Material { known, record, heads } = gather(log, Some(shown.index))?;
     let record = record.ok_or_else(|| LogError::NotFound(format!("record {}", shown.index)))?;
     let (size, note) = heads
         .iter()
-        .rfind(|(size, _)| *size > shown.index && *size <= leaves.len() as u64)
+        .rfind(|(size, _)| *size > shown.index && *size <= known.size())
         .ok_or_else(|| LogError::NotFound(format!("a signed head over record {}", shown.index)))?;
-    let covered = usize::try_from(*size).ok().and_then(|size| leaves.get(..size)).unwrap_or(&leaves);
-    let path = usize::try_from(shown.index).ok().and_then(|index| inclusion_proof(covered, index)).unwrap_or_default();
+    let path = known.inclusion_proof(shown.index, *size).unwrap_or_default();
     let mut text = format!("{INCLUSION}\nextra {}\nindex {}\n", encode::base64(&record), shown.index);
     for hash in path {
         text.push_str(&encode::base64(&hash.0));
@@ -165,13 +171,12 @@ pub fn check(proof: &str, key: &NoteKey) -> Result<Proven, LogError> {
 pub fn prove_consistency(dir: impl AsRef<Path>, old: u64) -> Result<String, LogError> {
     let (logs, _) = logs_of(dir.as_ref())?;
     let log = logs.last().ok_or_else(|| LogError::NotFound("a log".to_owned()))?;
-    let Material { leaves, heads, .. } = gather(log, None)?;
-    let known = heads.iter().rfind(|(size, _)| *size <= leaves.len() as u64);
-    let (new, new_note) = known.ok_or_else(|| LogError::NotFound("a signed head".to_owned()))?;
+    let Material { known, heads, .. } = gather(log, None)?;
+    let newest = heads.iter().rfind(|(size, _)| *size <= known.size());
+    let (new, new_note) = newest.ok_or_else(|| LogError::NotFound("a signed head".to_owned()))?;
     let (_, old_note) =
         heads.iter().find(|(size, _)| *size == old).ok_or_else(|| LogError::NotFound(format!("a signed head of size {old}")))?;
-    let covered = usize::try_from(*new).ok().and_then(|size| leaves.get(..size)).unwrap_or(&leaves);
-    let path = usize::try_from(old).ok().and_then(|old| consistency_proof(covered, old));
+    let path = known.consistency_proof(old, *new);
     let path = path.ok_or_else(|| LogError::NotFound(format!("a head of size {old}")))?;
     let mut text = format!("{CONSISTENCY}\n");
     for hash in path {
@@ -214,8 +219,8 @@ pub fn check_consistency(proof: &str, key: &NoteKey) -> Result<(Checkpoint, Chec
 
 /// The root over the records of a log as they lie on disk.
 pub fn root_of(log: &Path) -> Result<(u64, Digest), LogError> {
-    let mut tree = Tree::default();
-    for leaf in gather(log, None)?.leaves {
+    let Known { before: mut tree, leaves } = gather(log, None)?.known;
+    for leaf in leaves {
         tree.push(leaf);
     }
     Ok((tree.size(), tree.root()))

@@ -19,7 +19,7 @@ use crate::seal::{Digest, digest};
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) origin: String,
-    /// Records from 0 without a hole, by content or at least by leaf.
+    /// Records without a hole, by content, by leaf or by what retention left of them.
     pub(crate) size: u64,
     pub(crate) root: Digest,
     /// Largest head that was signed.
@@ -47,6 +47,14 @@ struct Glance<'r> {
     started: Option<u64>,
     ended: Option<u64>,
     prev: Option<GlancePrev>,
+    #[serde(default)]
+    pruned: Vec<GlancePruned>,
+}
+
+#[derive(serde::Deserialize)]
+struct GlancePruned {
+    origin: String,
+    size: u64,
 }
 
 #[derive(serde::Deserialize)]
@@ -58,7 +66,12 @@ struct GlancePrev {
 /// What was read of the frames.
 #[derive(Debug, Default)]
 struct Contents {
-    /// Leaf by index, where it is known.
+    origin: String,
+    /// The tree before the first leaf that is here.
+    before: Tree,
+    /// Records before this one are declared as gone by retention.
+    pruned: u64,
+    /// Leaf by place after `before`, where it is known.
     leaves: Vec<Option<Digest>>,
     /// Which of them are readable.
     readable: Vec<bool>,
@@ -75,7 +88,7 @@ struct Contents {
 
 impl Contents {
     fn slot(&mut self, index: u64) -> Option<usize> {
-        let at = usize::try_from(index).ok()?;
+        let at = usize::try_from(index.checked_sub(self.before.size())?).ok()?;
         // An index that no segment of ours could hold is garbage.
         if at > self.leaves.len() + (1 << 22) {
             return None;
@@ -107,6 +120,7 @@ impl Contents {
                 }
             }
             FrameKind::Checkpoint => self.heads.push(frame.bytes.to_vec()),
+            FrameKind::Edge => {}
         }
     }
 
@@ -116,6 +130,10 @@ impl Contents {
         match glance.kind {
             "log.open" => self.owes_recovery = glance.prev.is_some_and(|prev| !prev.clean),
             "recovery" => self.owes_recovery = false,
+            "config.change" => {
+                let mine = glance.pruned.iter().filter(|pruned| pruned.origin == self.origin);
+                self.pruned = mine.map(|pruned| pruned.size).fold(self.pruned, u64::max);
+            }
             "exchange" => self.ended.extend(RecordId::parse(glance.id)),
             "intervention" => self.intervened.extend(glance.exchange.and_then(RecordId::parse)),
             "heartbeat" => {
@@ -141,7 +159,7 @@ pub(crate) fn recover(files: &dyn Files, dir: &Path, boot: &str, attic: &Path) -
         .filter_map(|name| Some((segment::parse_name(&name)?, name)))
         .collect();
     segments.sort_unstable();
-    let mut contents = Contents::default();
+    let mut contents = Contents { origin: origin.clone(), ..Contents::default() };
     let mut tails = Tails { files, attic, boot, cut: Vec::new() };
     for (at, ((first, _), name)) in segments.iter().enumerate() {
         let path = dir.join(name);
@@ -150,6 +168,12 @@ pub(crate) fn recover(files: &dyn Files, dir: &Path, boot: &str, attic: &Path) -
             return Err(LogError::TooNew(path));
         }
         let next = segments.get(at + 1).map(|((next, _), _)| *next);
+        if at == 0
+            && segment::header_fits(&file, &log, *first)
+            && let Some(tree) = segment::edge(&file, *first)
+        {
+            contents.before = tree;
+        }
         let end = if segment::header_fits(&file, &log, *first) {
             walk(&file, HEADER, *first, next, &mut contents)
         } else if let Some(frame) =
@@ -166,7 +190,7 @@ pub(crate) fn recover(files: &dyn Files, dir: &Path, boot: &str, attic: &Path) -
     }
     // Who died while opening has promised nothing yet, and has not closed what its predecessor left open:
     // the next boot takes that one up itself.
-    if contents.leaves.is_empty() || (contents.owes_recovery && contents.heads.is_empty()) {
+    if (contents.leaves.is_empty() && contents.before.size() == 0) || (contents.owes_recovery && contents.heads.is_empty()) {
         return Ok(None);
     }
     let cut = tails.total()?;
@@ -301,7 +325,8 @@ fn judge(
         .filter(|(head, _)| head.origin == origin)
         .max_by_key(|(head, _)| head.size);
     let (signed, note) = best.unzip();
-    let mut tree = Tree::default();
+    let base = contents.before.size();
+    let mut tree = contents.before;
     let mut damaged = contents.holes;
     for leaf in &contents.leaves {
         let Some(leaf) = leaf else { break };
@@ -315,10 +340,13 @@ fn judge(
         Some((_, before)) if *before + 1 == first => *before = last,
         _ => missing.push((first, last)),
     };
-    for (index, _) in contents.readable.iter().enumerate().filter(|(_, readable)| !**readable) {
-        miss(index as u64, index as u64);
+    if base > contents.pruned {
+        miss(contents.pruned, base - 1);
     }
-    let end = contents.leaves.len() as u64;
+    for (at, _) in contents.readable.iter().enumerate().filter(|(_, readable)| !**readable) {
+        miss(base + at as u64, base + at as u64);
+    }
+    let end = base + contents.leaves.len() as u64;
     if let Some(head) = signed.as_ref().filter(|head| head.size > end) {
         damaged = true;
         miss(end, head.size - 1);

@@ -84,6 +84,8 @@ pub struct LogReport {
     pub state: State,
     /// Records read.
     pub records: u64,
+    /// Records at the front that retention took away.
+    pub pruned: u64,
     /// Size of the largest signed head.
     pub signed: u64,
     /// Records at the end that no head and no successor covers.
@@ -233,6 +235,7 @@ impl LogReport {
             out.line(format_args!("  exchanges: {}", counts(&self.acts)));
         }
         for (count, what) in [
+            (self.pruned, "records at the front were taken away by retention"),
             (self.unjudged, "exchanges of which something was not inspected"),
             (self.lost, "records declared as not written"),
             (self.unknown_kind, "records of a kind this build does not know"),

@@ -4,9 +4,11 @@
 //! | kind u8 | flags u8 | bytes, all little-endian, the CRC over everything but itself. A commit frame
 //! closes each group: size, root, CRC of the segment up to it, and the leaf hashes of the group, so that
 //! a record that rots can be named and its neighbours still be proven. A checkpoint frame holds a signed
-//! head. Frames never span segments. What follows the last frame is zero.
+//! head. A segment that does not begin the log begins with an edge frame: the peaks of the tree over all
+//! records before it, so that the log can be read on when retention has taken those away. Frames never
+//! span segments. What follows the last frame is zero.
 
-use super::merkle::leaf_hash;
+use super::merkle::{Tree, leaf_hash};
 use crate::base::limits::RECORD_HARD_MAX;
 use crate::seal::Digest;
 
@@ -23,6 +25,8 @@ pub(crate) const GROUP_RECORDS: usize = 4096;
 pub(crate) const GROUP_BYTES: usize = 1 << 20;
 /// Size, root and CRC in a commit frame; leaf hashes follow.
 const COMMIT: usize = 8 + 32 + 4;
+/// Room that header and edge take at most.
+pub(crate) const PREAMBLE_MAX: usize = HEADER + FRAME + 64 * 32;
 /// Longest content of a frame.
 const FRAME_MAX: usize = COMMIT + 32 * GROUP_RECORDS;
 
@@ -32,6 +36,7 @@ pub(crate) enum FrameKind {
     Record = 1,
     Commit = 2,
     Checkpoint = 3,
+    Edge = 4,
 }
 
 /// The first 64 bytes of a segment.
@@ -45,6 +50,31 @@ pub(crate) fn header(log: &Digest, first: u64) -> [u8; HEADER] {
         *crc = crc32c::crc32c(content).to_le_bytes();
     }
     bytes
+}
+
+/// What a segment begins with: its header, and the edge of the tree before it.
+pub(crate) fn preamble(log: &Digest, tree: &Tree) -> Vec<u8> {
+    let mut out = header(log, tree.size()).to_vec();
+    if tree.size() > 0 {
+        let peaks: Vec<u8> = tree.peaks().iter().flat_map(|peak| peak.0).collect();
+        push_frame(&mut out, FrameKind::Edge, tree.size(), &peaks);
+    }
+    out
+}
+
+/// The tree before a segment that begins at `first`, if the segment says.
+pub(crate) fn edge(file: &[u8], first: u64) -> Option<Tree> {
+    let frame = frame_at(file, HEADER).filter(|frame| frame.kind == FrameKind::Edge && frame.index == first)?;
+    edge_of(frame.index, frame.bytes)
+}
+
+/// The tree that the content of an edge frame tells of.
+pub(crate) fn edge_of(size: u64, bytes: &[u8]) -> Option<Tree> {
+    let (peaks, rest) = bytes.as_chunks::<32>();
+    if !rest.is_empty() {
+        return None;
+    }
+    Tree::of_peaks(size, peaks.iter().map(|peak| Digest(*peak)).collect())
 }
 
 /// Whether a file begins with the header of this log and first index.
@@ -161,6 +191,7 @@ pub(crate) fn frame_at(file: &[u8], at: usize) -> Option<Frame<'_>> {
         1 if length <= RECORD_HARD_MAX => FrameKind::Record,
         2 => FrameKind::Commit,
         3 => FrameKind::Checkpoint,
+        4 => FrameKind::Edge,
         _ => return None,
     };
     let sum = crc32c::crc32c_append(crc32c::crc32c(&u32::try_from(length).ok()?.to_le_bytes()), covered);
@@ -193,9 +224,9 @@ pub(crate) fn resync(file: &[u8], from: usize, index: u64) -> Option<Frame<'_>> 
     // No gap in one file can be longer than the records that fit into it.
     let furthest = index.saturating_add((file.len() / FRAME) as u64);
     (from..file.len().saturating_sub(FRAME)).find_map(|at| {
-        // Cheap look first: the kind is one of three and the flags are zero.
+        // Cheap look first: the kind is one of four and the flags are zero.
         let head = file.get(at + 12..at + FRAME)?;
-        if !matches!(head, [_, _, _, _, 1..=3, 0]) {
+        if !matches!(head, [_, _, _, _, 1..=4, 0]) {
             return None;
         }
         frame_at(file, at).filter(|frame| frame.index >= index && frame.index <= furthest)
@@ -264,6 +295,24 @@ mod tests {
         assert!(matches!(step(&bad, HEADER), Step::Bad));
         assert_eq!(resync(&bad, HEADER + 1, 6).unwrap().index, 6);
         assert!(resync(&bad, HEADER + 1, 9).is_none());
+    }
+
+    #[test]
+    fn an_edge_reads_back() {
+        let log = digest(b"log");
+        let mut tree = Tree::default();
+        assert_eq!(preamble(&log, &tree), header(&log, 0));
+        for n in 0..20u8 {
+            tree.push(digest(&[n]));
+            let file = preamble(&log, &tree);
+            assert!(header_fits(&file, &log, tree.size()) && file.len() <= PREAMBLE_MAX);
+            assert_eq!(edge(&file, tree.size()), Some(tree.clone()));
+            assert_eq!(edge(&file, tree.size() + 1), None);
+        }
+        // One peak too few for its size.
+        let mut bad = header(&log, 3).to_vec();
+        push_frame(&mut bad, FrameKind::Edge, 3, &digest(b"peak").0);
+        assert_eq!(edge(&bad, 3), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::audit::{Claims, Heir, audit};
+use super::audit::{Claims, Gone, Heir, audit};
 use super::error::LogError;
 use super::note::NoteKey;
 use super::report::{Finding, PINNED, SELF_CERTIFIED};
@@ -104,22 +104,22 @@ pub fn verify(dir: impl AsRef<Path>, policy: &Policy) -> Result<Report, LogError
     // Newest first: what a log says of the one before it is needed to judge that one.
     let single = logs.len() == 1 && logs.first().is_some_and(|log| log == dir.as_ref());
     let mut claims: Option<Claims> = None;
-    let mut pruned = std::collections::BTreeSet::new();
-    let mut chain: Vec<(String, Option<String>)> = Vec::new();
+    let mut gone = Gone::default();
+    let mut chain: Vec<Link> = Vec::new();
     for log in logs.iter().rev() {
         let mine = std::fs::read_to_string(log.join("origin")).unwrap_or_default();
         let heir: Option<Heir> =
             claims.take().and_then(|claims| claims.prev).filter(|(origin, _)| origin == mine.trim_end()).map(|(_, heir)| heir);
-        let (found, said) = audit(log, root.as_ref(), heir.as_ref());
-        pruned.extend(said.pruned.iter().cloned());
-        chain.push((found.origin.clone(), said.prev.as_ref().map(|(origin, _)| origin.clone())));
+        let (found, said) = audit(log, root.as_ref(), heir.as_ref(), &gone);
+        gone.add(&said.pruned);
+        chain.push((found.origin.clone(), said.prev.as_ref().map(|(origin, heir)| (origin.clone(), heir.size))));
         claims = Some(said);
         report.logs.push(found);
     }
     report.logs.reverse();
     chain.reverse();
     if !single {
-        report.findings.extend(breaks(&chain, &pruned));
+        report.findings.extend(breaks(&chain, &gone));
     }
     for log in &report.logs {
         report.outcome = report.outcome.max(log.outcome);
@@ -132,15 +132,19 @@ pub fn verify(dir: impl AsRef<Path>, policy: &Policy) -> Result<Report, LogError
     Ok(report)
 }
 
+/// Origin of a log, and origin and size of the one it follows.
+type Link = (String, Option<(String, u64)>);
+
 /// Where the chain from log to log is not whole.
-fn breaks(chain: &[(String, Option<String>)], pruned: &std::collections::BTreeSet<String>) -> Vec<Finding> {
+fn breaks(chain: &[Link], gone: &Gone) -> Vec<Finding> {
     let mut out = Vec::new();
     let mut before: Option<&str> = None;
     for (origin, prev) in chain {
-        let finding = match (before, prev.as_deref()) {
-            (Some(before), Some(prev)) if before == prev => None,
-            (_, Some(prev)) if pruned.contains(prev) => None,
-            (_, Some(prev)) => Some((Outcome::Incomplete, format!("{origin} follows {prev}, which is not here"))),
+        let finding = match (before, prev.as_ref()) {
+            (Some(before), Some((prev, _))) if before == prev => None,
+            // All of it was taken away, not only its front.
+            (_, Some((prev, size))) if gone.up_to(prev) >= *size => None,
+            (_, Some((prev, _))) => Some((Outcome::Incomplete, format!("{origin} follows {prev}, which is not here"))),
             (Some(before), None) => Some((Outcome::Incomplete, format!("{origin} does not follow {before}"))),
             (None, None) => None,
         };

@@ -19,39 +19,28 @@ use sha2::Digest as _;
 
 use super::counters::Counters;
 use super::error::LogError;
-use super::files::{Files, Segment};
+use super::files::Files;
 use super::handle::{GapCause, Keeper, Message, Meta, Pending, Shared, canonical};
 use super::merkle::{Tree, leaf_hash};
 use super::note::{self, Checkpoint};
-use super::record::{ClockStep, Gap, Heartbeat, Int, LogId, LogSeal, Record, RecordId, Spec, Tag, Text};
-use super::segment::{self, FRAME, FrameKind, GROUP_BYTES, GROUP_RECORDS, HEADER};
+use super::record::{ClockStep, ConfigChange, Gap, Heartbeat, Int, LogId, LogSeal, Record, RecordId, Spec, Tag, Text};
+use super::retention::Retention;
+use super::segment::{self, FRAME, FrameKind, GROUP_BYTES, GROUP_RECORDS};
+use super::spool::Spool;
+use crate::base::limits::RECORD_ARRAY_MAX;
 use crate::base::telemetry;
 use crate::seal::{Digest, SigningKey};
 
-/// First segment of a log, and the reserve.
-pub(crate) const SEGMENT_MIN: u64 = 1 << 20;
-/// Segments double up to this.
-const SEGMENT_MAX: u64 = 64 << 20;
 /// A wall clock that moves apart from the steady one by more has jumped.
 const STEP_US: i64 = 2_000_000;
 /// While records come fast, a group is begun so long after the last one, unless somebody waits.
 const LINGER: Duration = Duration::from_millis(5);
+/// What is on disk nears what may be kept.
+const FILLING_PERCENT: u64 = 70;
+/// It no longer does.
+const FILLING_ENDS_PERCENT: u64 = 60;
 /// How often what could not be written is tried again.
 const RETRY: Duration = Duration::from_secs(1);
-
-/// The segment that is written.
-#[derive(Debug)]
-struct Active {
-    path: PathBuf,
-    file: Box<dyn Segment>,
-    /// Durable up to here.
-    offset: u64,
-    length: u64,
-    /// CRC of all bytes before `offset`.
-    running: u32,
-    /// Made of the reserve: for gaps and the seal only.
-    reserve: bool,
-}
 
 /// Cadences and places.
 #[derive(Debug)]
@@ -59,8 +48,7 @@ pub(crate) struct Setup {
     pub(crate) files: Arc<dyn Files>,
     /// Directory of this log.
     pub(crate) dir: PathBuf,
-    /// The reserve beside all logs.
-    pub(crate) reserve: PathBuf,
+    pub(crate) retention: Retention,
     pub(crate) key: SigningKey,
     pub(crate) checkpoint_every: Duration,
     pub(crate) heartbeat_every: Duration,
@@ -71,12 +59,8 @@ pub(crate) struct Setup {
 pub(crate) struct Writer {
     setup: Setup,
     shared: Arc<Shared>,
-    log: Digest,
     tree: Tree,
-    active: Option<Active>,
-    next_length: u64,
-    /// Segments given up after a failure, with the length they should have.
-    spoiled: Vec<(PathBuf, u64)>,
+    spool: Spool,
     held: Vec<Pending>,
     counters: Counters,
     /// Size of the last signed head.
@@ -87,25 +71,23 @@ pub(crate) struct Writer {
     group_ns: u64,
     checkpoint_ns: u64,
     heartbeat_ns: u64,
+    /// When it was last looked what may go.
+    retained_ns: u64,
     /// Wall minus steady time, to see jumps.
     drift_us: i64,
-    disk_bytes: u64,
-    pub(crate) stepped: bool,
+    /// The same when the log was opened.
+    first_drift_us: i64,
 }
 
 impl Writer {
-    pub(crate) fn new(setup: Setup, shared: Arc<Shared>, disk_bytes: u64) -> Self {
-        let log = crate::seal::digest(shared.origin.as_bytes());
+    pub(crate) fn new(setup: Setup, shared: Arc<Shared>, spool: Spool) -> Self {
         let now = shared.clock.steady_ns();
         let drift_us = drift(&shared);
         Self {
             setup,
             shared,
-            log,
             tree: Tree::default(),
-            active: None,
-            next_length: SEGMENT_MIN,
-            spoiled: Vec::new(),
+            spool,
             held: Vec::new(),
             counters: Counters::default(),
             signed: 0,
@@ -113,9 +95,9 @@ impl Writer {
             group_ns: 0,
             checkpoint_ns: now,
             heartbeat_ns: now,
+            retained_ns: now,
             drift_us,
-            disk_bytes,
-            stepped: false,
+            first_drift_us: drift_us,
         }
     }
 
@@ -123,7 +105,9 @@ impl Writer {
     pub(crate) fn begin(&mut self, records: Vec<Record>) -> Result<(), LogError> {
         let pending = records.into_iter().map(|record| self.own(record)).collect();
         self.commit(pending)?;
-        self.checkpoint()
+        self.checkpoint()?;
+        self.setup.retention.sweep();
+        self.retain()
     }
 
     /// The loop of the thread.
@@ -256,7 +240,7 @@ impl Writer {
                 Err(error) => {
                     self.shared.failing.store(true, Release);
                     tracing::error!(%error, "evidence could not be written; a new segment is tried");
-                    self.spoil();
+                    self.spool.spoil();
                     last = Some(error);
                     // A record that changed in memory is never signed; it is counted.
                     let shared = self.shared.clone();
@@ -286,21 +270,17 @@ impl Writer {
         }
         let data = frames.len();
         let whole = data + FRAME + 44 + 32 * group.len();
-        let active = self.room_for(whole as u64, group.iter().all(|p| p.meta.charge == 0))?;
-        let running = crc32c::crc32c_append(active.running, &frames);
-        let commit = segment::commit(tree.size(), &tree.root(), running, group.iter().map(|p| p.leaf));
+        self.spool.room_for(&self.tree, whole as u64, group.iter().all(|p| p.meta.charge == 0))?;
+        let commit = segment::commit(tree.size(), &tree.root(), self.spool.running(&frames), group.iter().map(|p| p.leaf));
         segment::push_frame(&mut frames, FrameKind::Commit, tree.size(), &commit);
         self.write(&frames)?;
         // Read back what was stored: a bit that flipped on the way is found before it is signed over.
-        let Some(active) = self.active.as_mut() else { return Err(LogError::Thread) };
-        let at = active.offset - frames.len() as u64;
-        active.file.read_at(at, &mut frames).map_err(LogError::file(&active.path))?;
+        self.spool.read_back(&mut frames)?;
         let mut at = 0;
         for pending in group {
             let stored = frames.get(at + FRAME..at + FRAME + pending.bytes.len()).unwrap_or_default();
             if leaf_hash(stored) != pending.leaf {
-                let error = std::io::Error::new(std::io::ErrorKind::InvalidData, "what was read back is not what was written");
-                return Err(LogError::file(&active.path)(error));
+                return Err(self.spool.changed());
             }
             at += FRAME + pending.bytes.len();
         }
@@ -327,111 +307,10 @@ impl Writer {
 
     /// Writes at the end of the active segment and makes it durable.
     fn write(&mut self, bytes: &[u8]) -> Result<(), LogError> {
-        let Some(active) = self.active.as_mut() else { return Err(LogError::Thread) };
-        active.file.write_at(active.offset, bytes).map_err(LogError::file(&active.path))?;
         let before = self.shared.clock.steady_ns();
-        active.file.sync().map_err(LogError::file(&active.path))?;
+        self.spool.write(bytes)?;
         self.counters.fsync_us = self.shared.clock.steady_ns().saturating_sub(before) / 1000;
-        active.offset += bytes.len() as u64;
-        active.running = crc32c::crc32c_append(active.running, bytes);
         Ok(())
-    }
-
-    /// The active segment, with room for so many bytes. `own` records of the log may use the reserve.
-    fn room_for(&mut self, bytes: u64, own: bool) -> Result<&mut Active, LogError> {
-        let fits = self.active.as_ref().is_some_and(|a| a.length - a.offset >= bytes && (own || !a.reserve));
-        if !fits {
-            match self.new_segment(bytes) {
-                Ok(active) => {
-                    self.retire();
-                    self.active = Some(active);
-                }
-                Err(error) if own => match self.take_reserve(bytes) {
-                    Some(active) => {
-                        self.retire();
-                        self.active = Some(active);
-                    }
-                    None => return Err(error),
-                },
-                Err(error) => return Err(error),
-            }
-        }
-        self.active.as_mut().ok_or(LogError::Thread)
-    }
-
-    fn new_segment(&mut self, bytes: u64) -> Result<Active, LogError> {
-        let needed = (HEADER as u64 + bytes).div_ceil(SEGMENT_MIN) * SEGMENT_MIN;
-        let length = self.next_length.max(needed);
-        let (path, file) = self.create(|files, path| files.create(path, length))?;
-        let active = self.headed(path, file, length, false)?;
-        self.next_length = (length * 2).min(SEGMENT_MAX);
-        self.disk_bytes += length;
-        if let Err(error) = make_reserve(&*self.setup.files, &self.setup.reserve) {
-            tracing::warn!(%error, "no reserve for the evidence log");
-        }
-        Ok(active)
-    }
-
-    /// The reserve, moved into place. It is made anew once there is room.
-    fn take_reserve(&mut self, bytes: u64) -> Option<Active> {
-        if HEADER as u64 + bytes > SEGMENT_MIN {
-            return None;
-        }
-        let reserve = self.setup.reserve.clone();
-        self.setup.files.stat(&reserve).ok().filter(|(length, _)| *length == SEGMENT_MIN)?;
-        let (path, file) = self
-            .create(|files, path| {
-                files.rename(&reserve, path)?;
-                files.open(path)
-            })
-            .ok()?;
-        self.headed(path, file, SEGMENT_MIN, true).ok()
-    }
-
-    /// Makes a file under the first free name for the next index.
-    fn create(
-        &self,
-        make: impl Fn(&dyn Files, &std::path::Path) -> std::io::Result<Box<dyn Segment>>,
-    ) -> Result<(PathBuf, Box<dyn Segment>), LogError> {
-        let attempt = (0..1000).find(|n| {
-            let path = self.setup.dir.join(segment::name(self.tree.size(), *n));
-            self.setup.files.stat(&path).is_err()
-        });
-        let path = self.setup.dir.join(segment::name(self.tree.size(), attempt.unwrap_or(1000)));
-        let file = make(&*self.setup.files, &path).map_err(LogError::file(&path))?;
-        Ok((path, file))
-    }
-
-    fn headed(&mut self, path: PathBuf, mut file: Box<dyn Segment>, length: u64, reserve: bool) -> Result<Active, LogError> {
-        let header = segment::header(&self.log, self.tree.size());
-        // Made durable by the first group's sync: a segment without a group holds nothing.
-        file.write_at(0, &header).map_err(LogError::file(&path))?;
-        Ok(Active { path, file, offset: HEADER as u64, length, running: crc32c::crc32c(&header), reserve })
-    }
-
-    /// Closes the active segment in order: cut to what it holds.
-    fn retire(&mut self) {
-        if let Some(mut active) = self.active.take()
-            && active.file.cut(active.offset).is_err()
-        {
-            self.spoiled.push((active.path, active.offset));
-        }
-    }
-
-    /// Gives the active segment up after a failure: cut to what is durable, never written again.
-    fn spoil(&mut self) {
-        if let Some(mut active) = self.active.take() {
-            let empty = active.offset <= HEADER as u64;
-            let cleared = if empty {
-                drop(active.file);
-                self.setup.files.remove(&active.path).is_ok()
-            } else {
-                active.file.cut(active.offset).is_ok()
-            };
-            if !cleared {
-                self.spoiled.push((active.path, if empty { 0 } else { active.offset }));
-            }
-        }
     }
 
     /// Gaps, clock, heartbeat, head: what the cadence asks for.
@@ -441,7 +320,6 @@ impl Writer {
         let delta = drift.saturating_sub(self.drift_us);
         if delta.abs() > STEP_US {
             self.drift_us = drift;
-            self.stepped = true;
             self.append(Record::from(ClockStep { delta_us: Int::saturating(delta), ..ClockStep::default() }))?;
         }
         let now = self.shared.clock.steady_ns();
@@ -453,6 +331,38 @@ impl Writer {
             let day = self.shared.ids.next(self.shared.clock.wall_us().saturating_add(86_400_000_000)).day();
             self.shared.secrets.prepare(day);
         }
+        if self.spool.rolled || due(self.retained_ns, self.setup.heartbeat_every) {
+            self.retain()?;
+        }
+        Ok(())
+    }
+
+    /// Lets go what retention no longer keeps. What goes is first recorded under a signed head.
+    fn retain(&mut self) -> Result<(), LogError> {
+        self.spool.rolled = false;
+        self.retained_ns = self.shared.clock.steady_ns();
+        // A clock that jumps ahead must not age the evidence: time is what has passed since the start.
+        let ahead = self.drift_us.saturating_sub(self.first_drift_us).max(0);
+        let now = self.shared.clock.wall_us().saturating_sub(ahead) / 1_000_000;
+        let Some(active) = self.spool.active() else { return Ok(()) };
+        let plan = self.setup.retention.plan(now, active);
+        self.spool.disk_bytes = plan.bytes;
+        self.spool_bytes();
+        if plan.is_empty() {
+            return Ok(());
+        }
+        for pruned in plan.pruned.chunks(RECORD_ARRAY_MAX) {
+            self.append(Record::from(ConfigChange {
+                pruned: pruned.to_vec(),
+                reason: Some(Text::from("keep")),
+                subject: Text::from("retention"),
+                ..ConfigChange::default()
+            }))?;
+        }
+        self.checkpoint()?;
+        let freed = self.setup.retention.carry_out(&plan);
+        self.spool.disk_bytes = self.spool.disk_bytes.saturating_sub(freed);
+        self.spool_bytes();
         Ok(())
     }
 
@@ -492,7 +402,7 @@ impl Writer {
     fn heartbeat(&mut self) -> Result<(), LogError> {
         let record = Heartbeat {
             shed: Int::saturating(self.shared.shed.load(Relaxed)),
-            spool_bytes: Int::saturating(self.spool()),
+            spool_bytes: Int::saturating(self.spool_bytes()),
             started: Int::saturating(self.shared.started.load(Acquire)),
             ..self.counters.heartbeat()
         };
@@ -501,10 +411,19 @@ impl Writer {
         Ok(())
     }
 
-    fn spool(&self) -> u64 {
-        telemetry::evidence_spool_bytes(self.disk_bytes);
-        self.shared.spool_bytes.store(self.disk_bytes, Relaxed);
-        self.disk_bytes
+    /// Tells how much there is on disk, and warns once when it nears what may be kept.
+    fn spool_bytes(&self) -> u64 {
+        let (bytes, max) = (self.spool.disk_bytes, self.setup.retention.keep_bytes);
+        telemetry::evidence_spool_bytes(bytes);
+        self.shared.spool_bytes.store(bytes, Relaxed);
+        // Retention frees a segment at a time, so the warning ends only well below.
+        let was = self.shared.filling.load(Relaxed);
+        let filling = bytes > max / 100 * if was { FILLING_ENDS_PERCENT } else { FILLING_PERCENT };
+        if filling && !was {
+            tracing::warn!(bytes, max, "evidence fills its room; the oldest goes when it is full: archive it, or keep more");
+        }
+        self.shared.filling.store(filling, Relaxed);
+        bytes
     }
 
     /// A record of the log's own, ready to be written.
@@ -537,11 +456,11 @@ impl Writer {
         let mut frame = Vec::new();
         segment::push_frame(&mut frame, FrameKind::Checkpoint, head.size, note.as_bytes());
         for attempt in 0..2 {
-            let room = self.room_for(frame.len() as u64, true).map(drop);
+            let room = self.spool.room_for(&self.tree, frame.len() as u64, true);
             match room.and_then(|()| self.write(&frame)) {
                 Ok(()) => break,
                 Err(error) => {
-                    self.spoil();
+                    self.spool.spoil();
                     if attempt == 1 {
                         return Err(error);
                     }
@@ -565,15 +484,7 @@ impl Writer {
         }
         self.declare_gaps()?;
         self.heartbeat()?;
-        let spoiled = std::mem::take(&mut self.spoiled);
-        for (path, length) in spoiled {
-            // A log with leftovers is not sealed: the next start puts it in order.
-            if length == 0 {
-                self.setup.files.remove(&path).map_err(LogError::file(&path))?;
-            } else {
-                self.setup.files.open(&path).and_then(|mut file| file.cut(length)).map_err(LogError::file(&path))?;
-            }
-        }
+        self.spool.clear_up()?;
         let in_flight = self.shared.started.load(Acquire).saturating_sub(self.counters.ended);
         let size = self.tree.size() + 1;
         self.append(Record::from(LogSeal {
@@ -583,9 +494,7 @@ impl Writer {
             ..LogSeal::default()
         }))?;
         self.checkpoint()?;
-        if let Some(mut active) = self.active.take() {
-            active.file.cut(active.offset).map_err(LogError::file(&active.path))?;
-        }
+        self.spool.close()?;
         self.shared.records.fetch_and(0, AcqRel);
         Ok(self.tree.size())
     }
@@ -594,13 +503,4 @@ impl Writer {
 /// Wall minus steady time.
 fn drift(shared: &Shared) -> i64 {
     shared.clock.wall_us().saturating_sub(i64::try_from(shared.clock.steady_ns() / 1000).unwrap_or(i64::MAX))
-}
-
-/// Makes sure that the reserve is there.
-pub(crate) fn make_reserve(files: &dyn Files, path: &std::path::Path) -> std::io::Result<()> {
-    match files.stat(path) {
-        Ok((SEGMENT_MIN, _)) => Ok(()),
-        Ok(_) => files.remove(path).and_then(|()| files.create(path, SEGMENT_MIN).map(drop)),
-        Err(_) => files.create(path, SEGMENT_MIN).map(drop),
-    }
 }

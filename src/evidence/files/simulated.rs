@@ -17,6 +17,8 @@ struct SimFile {
     durable: Vec<u8>,
     /// Writes since the last sync: offset and bytes.
     pending: Vec<(usize, Vec<u8>)>,
+    /// Time of the last change, in Unix seconds.
+    changed: i64,
 }
 
 #[derive(Debug, Default)]
@@ -28,6 +30,10 @@ struct World {
     /// These calls fail once.
     faults: Vec<u64>,
     random: u64,
+    /// Time that files are marked with.
+    now: i64,
+    /// Bytes that all files together may take, if there is an end.
+    room: Option<u64>,
 }
 
 /// What to do with a call.
@@ -50,6 +56,16 @@ impl World {
         }
     }
 
+    /// Whether the disk has room for so many bytes more.
+    fn has_room(&self, more: u64) -> bool {
+        let used: u64 = self.files.values().map(|file| file.seen.len() as u64).sum();
+        self.room.is_none_or(|room| used + more <= room)
+    }
+
+    fn file(&self, bytes: Vec<u8>) -> SimFile {
+        SimFile { seen: bytes.clone(), durable: bytes, pending: Vec::new(), changed: self.now }
+    }
+
     /// xorshift: enough to choose sectors.
     fn draw(&mut self, below: u64) -> u64 {
         self.random ^= self.random << 13;
@@ -57,6 +73,10 @@ impl World {
         self.random ^= self.random << 17;
         self.random % below.max(1)
     }
+}
+
+fn full() -> io::Error {
+    io::ErrorKind::StorageFull.into()
 }
 
 fn broken() -> io::Error {
@@ -76,7 +96,7 @@ pub(crate) struct Simulated(Arc<Mutex<World>>);
 
 impl Simulated {
     pub(crate) fn new(seed: u64) -> Self {
-        Self(Arc::new(Mutex::new(World { random: seed | 1, ..World::default() })))
+        Self(Arc::new(Mutex::new(World { random: seed | 1, now: 1_760_000_000, ..World::default() })))
     }
 
     pub(crate) fn calls(&self) -> u64 {
@@ -89,6 +109,21 @@ impl Simulated {
 
     pub(crate) fn fail_at(&self, calls: &[u64]) {
         self.0.lock().unwrap().faults = calls.to_vec();
+    }
+
+    /// What changes from now on is marked with this time.
+    pub(crate) fn set_now(&self, now: i64) {
+        self.0.lock().unwrap().now = now;
+    }
+
+    /// All files together may take so many bytes; more is refused as a full disk does.
+    pub(crate) fn limit(&self, room: Option<u64>) {
+        self.0.lock().unwrap().room = room;
+    }
+
+    /// Bytes of all files.
+    pub(crate) fn used(&self) -> u64 {
+        self.0.lock().unwrap().files.values().map(|file| file.seen.len() as u64).sum()
     }
 
     /// The machine comes back: of what was not synced any sectors in any order are there.
@@ -123,8 +158,9 @@ impl Simulated {
     }
 
     pub(crate) fn put(&self, path: &Path, bytes: &[u8]) {
-        let file = SimFile { seen: bytes.to_vec(), durable: bytes.to_vec(), pending: Vec::new() };
-        self.0.lock().unwrap().files.insert(path.to_owned(), file);
+        let mut world = self.0.lock().unwrap();
+        let file = world.file(bytes.to_vec());
+        world.files.insert(path.to_owned(), file);
     }
 
     /// Writes everything to the real disk, so that the verifier can look at it.
@@ -163,9 +199,12 @@ impl Files for Simulated {
     fn publish(&self, path: &Path, bytes: &[u8], _: bool) -> io::Result<()> {
         let mut world = self.0.lock().unwrap();
         let fate = world.fate();
+        if !world.has_room(bytes.len() as u64) {
+            return Err(full());
+        }
         // Dying in a publish leaves the old file or the new one.
         if matches!(fate, Fate::Done) || (matches!(fate, Fate::Dying) && world.draw(2) == 0) {
-            let file = SimFile { seen: bytes.to_vec(), durable: bytes.to_vec(), pending: Vec::new() };
+            let file = world.file(bytes.to_vec());
             world.files.insert(path.to_owned(), file);
         }
         if matches!(fate, Fate::Done) { Ok(()) } else { Err(broken()) }
@@ -177,14 +216,16 @@ impl Files for Simulated {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         match world.fate() {
+            Fate::Done if !world.has_room(length) => Err(full()),
             Fate::Done => {
-                let zeros = vec![0; length as usize];
-                world.files.insert(path.to_owned(), SimFile { seen: zeros.clone(), durable: zeros, pending: Vec::new() });
+                let file = world.file(vec![0; length as usize]);
+                world.files.insert(path.to_owned(), file);
                 Ok(Box::new(SimSegment { disk: self.clone(), path: path.to_owned() }))
             }
             Fate::Dying => {
-                let zeros = vec![0; world.draw(length) as usize];
-                world.files.insert(path.to_owned(), SimFile { seen: zeros.clone(), durable: zeros, pending: Vec::new() });
+                let length = world.draw(length) as usize;
+                let file = world.file(vec![0; length]);
+                world.files.insert(path.to_owned(), file);
                 Err(broken())
             }
             Fate::Failed => Err(broken()),
@@ -203,8 +244,15 @@ impl Files for Simulated {
         let mut world = self.0.lock().unwrap();
         match world.fate() {
             Fate::Done => {
-                let file = world.files.remove(from).ok_or_else(broken)?;
-                world.files.insert(to.to_owned(), file);
+                let moved: Vec<PathBuf> = world.files.keys().filter(|file| file.starts_with(from)).cloned().collect();
+                if moved.is_empty() {
+                    return Err(io::ErrorKind::NotFound.into());
+                }
+                for old in moved {
+                    let file = world.files.remove(&old).ok_or_else(broken)?;
+                    let rest = old.strip_prefix(from).unwrap();
+                    world.files.insert(if rest.as_os_str().is_empty() { to.to_owned() } else { to.join(rest) }, file);
+                }
                 Ok(())
             }
             _ => Err(broken()),
@@ -213,7 +261,7 @@ impl Files for Simulated {
 
     fn stat(&self, path: &Path) -> io::Result<(u64, i64)> {
         let world = self.0.lock().unwrap();
-        world.files.get(path).map(|file| (file.seen.len() as u64, 1_760_000_000)).ok_or_else(|| io::ErrorKind::NotFound.into())
+        world.files.get(path).map(|file| (file.seen.len() as u64, file.changed)).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
@@ -223,7 +271,17 @@ impl Files for Simulated {
                 world.files.retain(|file, _| !file.starts_with(path));
                 Ok(())
             }
-            _ => Err(broken()),
+            // Of a directory any files may be gone.
+            Fate::Dying => {
+                let all: Vec<PathBuf> = world.files.keys().filter(|file| file.starts_with(path)).cloned().collect();
+                for file in all {
+                    if world.draw(2) == 0 {
+                        world.files.remove(&file);
+                    }
+                }
+                Err(broken())
+            }
+            Fate::Failed => Err(broken()),
         }
     }
 }
@@ -241,8 +299,10 @@ impl Segment for SimSegment {
         let whole = matches!(fate, Fate::Done);
         // A failed write may have written a part.
         let part = if whole { bytes.len() } else { world.draw(bytes.len() as u64 + 1) as usize };
+        let now = world.now;
         let file = world.files.get_mut(&self.path).ok_or_else(broken)?;
         if !matches!(fate, Fate::Failed) || part % 2 == 0 {
+            file.changed = now;
             apply(&mut file.seen, offset as usize, &bytes[..part]);
             file.pending.push((offset as usize, bytes[..part].to_vec()));
         }
@@ -274,6 +334,21 @@ impl Segment for SimSegment {
             }
             Fate::Dying => Err(broken()),
         }
+    }
+
+    fn extend(&mut self, from: u64, to: u64) -> io::Result<()> {
+        let mut world = self.disk.0.lock().unwrap();
+        let fate = world.fate();
+        let whole = matches!(fate, Fate::Done) && world.has_room(to - from);
+        // One that failed may have written a part.
+        let end = if whole { to } else { from + world.draw(to - from) };
+        let error = if matches!(fate, Fate::Done) { full() } else { broken() };
+        let file = world.files.get_mut(&self.path).ok_or_else(broken)?;
+        if !matches!(fate, Fate::Failed) {
+            apply(&mut file.seen, from as usize, &vec![0; (end - from) as usize]);
+            apply(&mut file.durable, from as usize, &vec![0; (end - from) as usize]);
+        }
+        if whole { Ok(()) } else { Err(error) }
     }
 
     fn cut(&mut self, length: u64) -> io::Result<()> {

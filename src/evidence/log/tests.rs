@@ -13,6 +13,8 @@ use crate::evidence::recover::recover;
 use crate::evidence::segment::{FrameKind, HEADER, Step, step};
 use crate::evidence::verify::{Policy, verify};
 
+mod retention;
+
 fn options(dir: &Path) -> (LogOptions, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::at(1_760_000_000_000_000));
     let mut options = LogOptions::new(dir);

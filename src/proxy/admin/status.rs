@@ -16,6 +16,7 @@ pub(super) async fn status(State(context): State<Context>) -> Json<Value> {
             "origin": log.origin(),
             "records": log.durable_records(),
             "spool_bytes": log.spool_bytes(),
+            "filling": log.is_filling(),
             "failing": log.is_failing(),
         })
     });

@@ -1,0 +1,228 @@
+//! What may go: whole segments that are closed, from the oldest on, by age and by size.
+//!
+//! First it is said, then done: the record that names what goes is durable and under a signed head before
+//! the first file is touched. Whoever dies in between leaves files that are said to be gone; they are
+//! sound, and go at the next look. A whole log goes in one step, by being moved aside first.
+//!
+//! Not looked at: files that are no segments, and what a sink still has to read.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::files::Files;
+use super::keeping::Pruned;
+use super::note::Checkpoint;
+use super::segment::{self, FrameKind, HEADER, PREAMBLE_MAX, Step};
+use super::shape::{Int, Text};
+use crate::seal::Digest;
+
+/// The ways of a directory, and how long its logs are kept.
+#[derive(Debug)]
+pub(crate) struct Retention {
+    pub(crate) files: Arc<dyn Files>,
+    /// The evidence directory.
+    pub(crate) dir: PathBuf,
+    /// Seconds that a closed segment is kept.
+    pub(crate) keep: i64,
+    /// Bytes that all logs together may take.
+    pub(crate) keep_bytes: u64,
+}
+
+/// What is to be done, and how much there is now.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    /// What to say of it.
+    pub(crate) pruned: Vec<Pruned>,
+    /// In this order.
+    steps: Vec<Going>,
+    /// Bytes of all logs before anything goes.
+    pub(crate) bytes: u64,
+}
+
+/// One thing that goes.
+#[derive(Debug)]
+enum Going {
+    Segment(PathBuf, u64),
+    Log(PathBuf, u64),
+}
+
+/// One log on disk.
+struct Lying {
+    dir: PathBuf,
+    /// Name, bytes and last change of each segment, oldest first.
+    segments: Vec<(u64, PathBuf, u64, i64)>,
+    /// Bytes of everything in it.
+    bytes: u64,
+}
+
+impl Retention {
+    fn logs(&self) -> PathBuf {
+        self.dir.join("logs")
+    }
+
+    /// Where a log is moved before it is removed.
+    fn aside(&self) -> PathBuf {
+        self.dir.join("removed")
+    }
+
+    /// All logs, oldest first.
+    fn survey(&self) -> Vec<Lying> {
+        let logs = self.logs();
+        let mut out = Vec::new();
+        for boot in self.files.list(&logs).unwrap_or_default() {
+            let dir = logs.join(boot);
+            let mut log = Lying { segments: Vec::new(), bytes: 0, dir };
+            let mut names = Vec::new();
+            for name in self.files.list(&log.dir).unwrap_or_default() {
+                let path = log.dir.join(&name);
+                let Ok((bytes, changed)) = self.files.stat(&path) else { continue };
+                log.bytes += bytes;
+                if let Some(place) = segment::parse_name(&name) {
+                    names.push((place, path, bytes, changed));
+                }
+            }
+            names.sort_unstable();
+            log.segments = names.into_iter().map(|((first, _), path, bytes, changed)| (first, path, bytes, changed)).collect();
+            out.push(log);
+        }
+        out
+    }
+
+    /// What is to go at a time in Unix seconds; the segment that is written stays, and the log it is in.
+    pub(crate) fn plan(&self, now: i64, active: &Path) -> Plan {
+        let all = self.survey();
+        let mut plan = Plan { bytes: all.iter().map(|log| log.bytes).sum(), ..Plan::default() };
+        let mut left = plan.bytes;
+        for log in all {
+            let own = active.starts_with(&log.dir);
+            let may_go = |changed: i64, left: u64| now.saturating_sub(changed) > self.keep || left > self.keep_bytes;
+            let mut gone: Vec<(PathBuf, u64)> = Vec::new();
+            let mut edge = None;
+            let mut pieces = log.segments.iter().peekable();
+            let mut whole = !own;
+            while let Some((_, path, bytes, changed)) = pieces.next() {
+                if path == active || !may_go(*changed, left) {
+                    whole = false;
+                    break;
+                }
+                if let Some((first, next, ..)) = pieces.peek() {
+                    // A segment can only go if the next one says what the tree was before it.
+                    let Some(known) = self.edge(next, *first) else {
+                        whole = false;
+                        break;
+                    };
+                    edge = Some(known);
+                }
+                left = left.saturating_sub(*bytes);
+                gone.push((path.clone(), *bytes));
+            }
+            let origin = self.text(&log.dir.join("origin"));
+            if whole {
+                let (size, root) = self.end_of(&log).unzip();
+                left = left.saturating_sub(log.bytes.saturating_sub(gone.iter().map(|(_, bytes)| bytes).sum()));
+                plan.say(log.bytes, &origin, root, size.unwrap_or(0));
+                plan.steps.push(Going::Log(log.dir, log.bytes));
+                continue;
+            }
+            if let Some((size, root)) = edge.filter(|_| !gone.is_empty()) {
+                plan.say(gone.iter().map(|(_, bytes)| bytes).sum(), &origin, Some(root), size);
+                plan.steps.extend(gone.into_iter().map(|(path, bytes)| Going::Segment(path, bytes)));
+            }
+            break;
+        }
+        plan
+    }
+
+    /// Does what the plan says, after that was recorded; the bytes that it freed. What cannot be removed is
+    /// tried again at the next look.
+    pub(crate) fn carry_out(&self, plan: &Plan) -> u64 {
+        let mut freed = 0;
+        for step in &plan.steps {
+            let (path, bytes, done) = match step {
+                Going::Segment(path, bytes) => (path, bytes, self.files.remove(path)),
+                Going::Log(path, bytes) => (path, bytes, self.discard(path)),
+            };
+            match done {
+                Ok(()) => freed += bytes,
+                Err(error) => {
+                    // What is younger stays as long as this does: there are no holes.
+                    tracing::warn!(%error, path = %path.display(), "old evidence could not be removed");
+                    break;
+                }
+            }
+        }
+        freed
+    }
+
+    /// Removes a log in one step: half a log is never seen among the others.
+    pub(crate) fn discard(&self, log: &Path) -> std::io::Result<()> {
+        let aside = self.aside();
+        self.files.create_dir(&aside)?;
+        let boot = log.file_name().unwrap_or_default();
+        let place = aside.join(boot);
+        self.files.rename(log, &place)?;
+        self.files.remove(&place)?;
+        let tails = self.dir.join("recovery");
+        let mine = format!("{}-seg-", boot.to_string_lossy());
+        for tail in self.files.list(&tails).unwrap_or_default().iter().filter(|name| name.starts_with(&mine)) {
+            self.files.remove(&tails.join(tail))?;
+        }
+        Ok(())
+    }
+
+    /// Ends what an earlier process did not get to end.
+    pub(crate) fn sweep(&self) {
+        let aside = self.aside();
+        for name in self.files.list(&aside).unwrap_or_default() {
+            if let Err(error) = self.files.remove(&aside.join(name)) {
+                tracing::warn!(%error, "an old evidence log could not be removed");
+            }
+        }
+    }
+
+    fn text(&self, path: &Path) -> String {
+        let text = self.files.read(path).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
+        text.trim_end().to_owned()
+    }
+
+    /// Size and root of the tree before a segment, if the segment says.
+    fn edge(&self, path: &Path, first: u64) -> Option<(u64, Digest)> {
+        let mut file = self.files.open(path).ok()?;
+        let length = self.files.stat(path).ok()?.0.min(PREAMBLE_MAX as u64);
+        let mut bytes = vec![0; usize::try_from(length).ok()?];
+        file.read_at(0, &mut bytes).ok()?;
+        let tree = segment::edge(&bytes, first)?;
+        Some((tree.size(), tree.root()))
+    }
+
+    /// Size and root of a whole log: by its last commit, or by its head.
+    fn end_of(&self, log: &Lying) -> Option<(u64, Digest)> {
+        let last = log.segments.last().and_then(|(_, path, ..)| self.files.read(path).ok()).and_then(|file| {
+            let (mut at, mut last) = (HEADER, None);
+            while let Step::Frame(frame) = segment::step(&file, at) {
+                at = frame.end();
+                if frame.kind == FrameKind::Commit {
+                    last = segment::parse_commit(frame.bytes).map(|commit| (commit.size, commit.root));
+                }
+            }
+            last
+        });
+        last.or_else(|| {
+            let note = self.text(&log.dir.join("checkpoint"));
+            let (text, _) = note.split_at_checked(note.rfind("\n\n")? + 1)?;
+            Checkpoint::parse(text).ok().map(|head| (head.size, head.root))
+        })
+    }
+}
+
+impl Plan {
+    fn say(&mut self, bytes: u64, origin: &str, root: Option<Digest>, size: u64) {
+        let pruned = Pruned { bytes: Int::saturating(bytes), origin: Text::from(origin), root, size: Int::saturating(size) };
+        self.pruned.push(pruned);
+    }
+
+    /// Whether nothing is to go.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+}
