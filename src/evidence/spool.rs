@@ -73,13 +73,20 @@ impl Spool {
         self.active.as_ref().map(|active| active.path.as_path())
     }
 
+    /// Whether the disk has given no room since the reserve was taken.
+    pub(crate) fn on_reserve(&self) -> bool {
+        self.active.as_ref().is_some_and(|active| active.reserve)
+    }
+
     /// Makes room for so many bytes after the records in `tree`. `own` records of the log may use the reserve.
     pub(crate) fn room_for(&mut self, tree: &Tree, bytes: u64, own: bool) -> Result<(), LogError> {
-        if self.active.as_ref().is_some_and(|active| own || !active.reserve) && self.stretch(bytes) {
+        if !self.on_reserve() && self.stretch(bytes) {
             return Ok(());
         }
         let active = match self.begin(tree, bytes) {
             Ok(active) => active,
+            // Still no room: what the reserve has left is for this.
+            Err(_) if own && self.stretch(bytes) => return Ok(()),
             Err(error) if own => self.take_reserve(tree, bytes).ok_or(error)?,
             Err(error) => return Err(error),
         };
@@ -174,27 +181,34 @@ impl Spool {
         crc32c::crc32c_append(self.active.as_ref().map_or(0, |active| active.running), bytes)
     }
 
-    /// Writes at the end of the active segment and makes it durable.
+    /// Writes at the end of the active segment and makes it durable. A segment that fails is given up.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), LogError> {
         let Some(active) = self.active.as_mut() else { return Err(LogError::Thread) };
-        active.file.write_at(active.offset, bytes).map_err(LogError::file(&active.path))?;
-        active.file.sync().map_err(LogError::file(&active.path))?;
+        let written = active.file.write_at(active.offset, bytes).and_then(|()| active.file.sync());
+        if let Err(error) = written.map_err(LogError::file(&active.path)) {
+            self.spoil();
+            return Err(error);
+        }
         active.offset += bytes.len() as u64;
         active.running = crc32c::crc32c_append(active.running, bytes);
         Ok(())
     }
 
-    /// Reads back what was written last, into the buffer it was written from.
-    pub(crate) fn read_back(&mut self, bytes: &mut [u8]) -> Result<(), LogError> {
+    /// Reads back what was written last, into the buffer it was written from; `sound` looks at it. If it is not
+    /// what was written, it is cut off again and the segment given up.
+    pub(crate) fn read_back(&mut self, bytes: &mut [u8], sound: impl Fn(&[u8]) -> bool) -> Result<(), LogError> {
         let Some(active) = self.active.as_mut() else { return Err(LogError::Thread) };
         let at = active.offset.saturating_sub(bytes.len() as u64);
-        active.file.read_at(at, bytes).map_err(LogError::file(&active.path))
-    }
-
-    /// That the stored bytes are others than were written.
-    pub(crate) fn changed(&self) -> LogError {
-        let error = std::io::Error::new(std::io::ErrorKind::InvalidData, "what was read back is not what was written");
-        LogError::file(self.active().unwrap_or(&self.dir))(error)
+        let read = active.file.read_at(at, bytes).and_then(|()| {
+            let changed = || std::io::Error::new(std::io::ErrorKind::InvalidData, "what was read back is not what was written");
+            if sound(bytes) { Ok(()) } else { Err(changed()) }
+        });
+        if let Err(error) = read.map_err(LogError::file(&active.path)) {
+            active.offset = at;
+            self.spoil();
+            return Err(error);
+        }
+        Ok(())
     }
 
     /// Closes the active segment in order: cut to what it holds.
@@ -209,7 +223,7 @@ impl Spool {
     }
 
     /// Gives the active segment up after a failure: cut to what is durable, never written again.
-    pub(crate) fn spoil(&mut self) {
+    fn spoil(&mut self) {
         let Some(mut active) = self.active.take() else { return };
         let empty = active.offset <= active.start;
         let cleared = if empty {

@@ -65,6 +65,8 @@ pub(crate) struct Writer {
     counters: Counters,
     /// Size of the last signed head.
     signed: u64,
+    /// A head that is stored, and that could not be published yet.
+    unpublished: Option<String>,
     /// Records of the traffic since the last head.
     fresh: bool,
     /// When the last group was written.
@@ -73,6 +75,10 @@ pub(crate) struct Writer {
     heartbeat_ns: u64,
     /// When it was last looked what may go.
     retained_ns: u64,
+    /// Records wait that could not be written.
+    waiting: bool,
+    /// When gaps were last declared from the reserve, since records can no longer be written.
+    owned_up_ns: Option<u64>,
     /// Wall minus steady time, to see jumps.
     drift_us: i64,
     /// The same when the log was opened.
@@ -91,11 +97,14 @@ impl Writer {
             held: Vec::new(),
             counters: Counters::default(),
             signed: 0,
+            unpublished: None,
             fresh: false,
             group_ns: 0,
             checkpoint_ns: now,
             heartbeat_ns: now,
             retained_ns: now,
+            waiting: false,
+            owned_up_ns: None,
             drift_us,
             first_drift_us: drift_us,
         }
@@ -128,7 +137,14 @@ impl Writer {
                 }
             }
             let written = self.write_held();
-            let kept = written.and_then(|()| self.keep_house());
+            self.waiting = written.is_err();
+            let kept = match written {
+                Ok(()) => self.keep_house(),
+                Err(error) => {
+                    self.own_up();
+                    Err(error)
+                }
+            };
             for flush in flushes {
                 flush.keep(match &kept {
                     Ok(()) => Ok(self.tree.size()),
@@ -233,14 +249,15 @@ impl Writer {
             }
             match self.try_commit(&group) {
                 Ok(tree) => {
-                    self.shared.failing.store(false, Release);
+                    // A record of the log's own may find room where those that wait do not.
+                    let own = group.iter().all(|pending| pending.meta.charge == 0);
+                    self.shared.failing.store(own && (self.waiting || self.spool.on_reserve()), Release);
                     self.acknowledge(group, tree);
                     return Ok(());
                 }
                 Err(error) => {
                     self.shared.failing.store(true, Release);
                     tracing::error!(%error, "evidence could not be written; a new segment is tried");
-                    self.spool.spoil();
                     last = Some(error);
                     // A record that changed in memory is never signed; it is counted.
                     let shared = self.shared.clone();
@@ -275,15 +292,14 @@ impl Writer {
         segment::push_frame(&mut frames, FrameKind::Commit, tree.size(), &commit);
         self.write(&frames)?;
         // Read back what was stored: a bit that flipped on the way is found before it is signed over.
-        self.spool.read_back(&mut frames)?;
-        let mut at = 0;
-        for pending in group {
-            let stored = frames.get(at + FRAME..at + FRAME + pending.bytes.len()).unwrap_or_default();
-            if leaf_hash(stored) != pending.leaf {
-                return Err(self.spool.changed());
-            }
-            at += FRAME + pending.bytes.len();
-        }
+        self.spool.read_back(&mut frames, |stored| {
+            let mut at = 0;
+            group.iter().all(|pending| {
+                let record = stored.get(at + FRAME..at + FRAME + pending.bytes.len()).unwrap_or_default();
+                at += FRAME + pending.bytes.len();
+                leaf_hash(record) == pending.leaf
+            })
+        })?;
         Ok(tree)
     }
 
@@ -297,6 +313,7 @@ impl Writer {
             self.counters.count(&pending.meta);
             if charge > 0 {
                 self.fresh = true;
+                self.owned_up_ns = None;
                 self.shared.give_back(charge);
             }
             if let Some(ticket) = pending.ticket {
@@ -364,6 +381,21 @@ impl Writer {
         self.spool.disk_bytes = self.spool.disk_bytes.saturating_sub(freed);
         self.spool_bytes();
         Ok(())
+    }
+
+    /// While nothing else can be written, what is lost is still declared under a signed head, from the
+    /// reserve: at once, and then as often as a heartbeat comes.
+    fn own_up(&mut self) {
+        let now = self.shared.clock.steady_ns();
+        let every = u64::try_from(self.setup.heartbeat_every.as_nanos()).unwrap_or(u64::MAX);
+        let nothing = self.shared.gaps.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        if nothing || self.owned_up_ns.is_some_and(|then| now.saturating_sub(then) < every) {
+            return;
+        }
+        self.owned_up_ns = Some(now);
+        if let Err(error) = self.declare_gaps().and_then(|()| self.checkpoint()) {
+            tracing::error!(%error, "what is lost could not be recorded");
+        }
     }
 
     fn declare_gaps(&mut self) -> Result<(), LogError> {
@@ -449,7 +481,7 @@ impl Writer {
         self.checkpoint_ns = self.shared.clock.steady_ns();
         self.fresh = false;
         if self.tree.size() == self.signed {
-            return Ok(());
+            return self.publish();
         }
         let head = Checkpoint { origin: self.shared.origin.clone(), size: self.tree.size(), root: self.tree.root() };
         let note = note::sign(&head.text(), &self.shared.origin, &self.setup.key)?;
@@ -459,18 +491,24 @@ impl Writer {
             let room = self.spool.room_for(&self.tree, frame.len() as u64, true);
             match room.and_then(|()| self.write(&frame)) {
                 Ok(()) => break,
-                Err(error) => {
-                    self.spool.spoil();
-                    if attempt == 1 {
-                        return Err(error);
-                    }
-                }
+                Err(error) if attempt == 1 => return Err(error),
+                Err(_) => {}
             }
         }
-        let path = self.setup.dir.join("checkpoint");
-        self.setup.files.publish(&path, note.as_bytes(), false).map_err(LogError::file(&path))?;
         self.signed = head.size;
-        Ok(())
+        self.unpublished = Some(note);
+        self.publish()
+    }
+
+    /// Publishes the last head, which is stored.
+    fn publish(&mut self) -> Result<(), LogError> {
+        let Some(note) = self.unpublished.take() else { return Ok(()) };
+        let path = self.setup.dir.join("checkpoint");
+        let result = self.setup.files.publish(&path, note.as_bytes(), false).map_err(LogError::file(&path));
+        if result.is_err() {
+            self.unpublished = Some(note);
+        }
+        result
     }
 
     /// Seals the log: what waits, gaps, counters, the seal, its head; then cuts the file.

@@ -7,10 +7,10 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
-use servanda::evidence::Log;
 use servanda::evidence::show::show;
 use servanda::evidence::verify::{Policy, verify};
-use servanda::guard::{Guard, GuardedBody};
+use servanda::evidence::{Log, LogOptions};
+use servanda::guard::{Guard, GuardedBody, Route, WhenFull};
 use tower::ServiceExt;
 
 use crate::support::guarded::{Agent, Pieces, Script, chat, chunk, completion, enforce, post, recorded, text_stream};
@@ -106,4 +106,42 @@ async fn a_released_call_that_cannot_be_undone_is_on_disk_before_it_leaves() {
     let records = records(dir.path());
     let exchange = records.iter().find(|r| r["kind"] == "exchange").unwrap();
     assert_eq!((&exchange["calls"][0]["tool"], &exchange["interventions"]), (&json!("refund_create"), &json!(1)));
+}
+
+/// A log with no room (case 8): refused where the route says so, else passed, and counted either way.
+#[tokio::test]
+async fn a_full_log_refuses_or_lets_pass_with_a_gap() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = LogOptions::new(dir.path());
+    options.queue_records = 1;
+    let log = Log::open_with(&options).unwrap();
+    let guard = |when_full| {
+        let route = Route { when_full, ..enforce() };
+        recorded(Script::json(completion(&["fine"])), route, &log)
+    };
+    let taken = log.handle().reserve().unwrap();
+    let refused = ask(&guard(WhenFull::Block), chat("hi", false)).await;
+    assert_eq!(refused.status(), 503);
+    assert!(refused.headers().contains_key("retry-after") || refused.headers().contains_key("x-should-retry"));
+    drain(refused).await;
+    let passed = ask(&guard(WhenFull::PassWithGap), chat("hi", false)).await;
+    assert_eq!(passed.status(), 200);
+    drain(passed).await;
+    drop(taken);
+    log.handle().flush().wait().unwrap();
+    // There is room again.
+    let answered = ask(&guard(WhenFull::Block), chat("hi", false)).await;
+    assert_eq!(answered.status(), 200);
+    drain(answered).await;
+    log.close().unwrap();
+    let records = records(dir.path());
+    assert_eq!(kinds(&records)["exchange"], 2);
+    let gaps: Vec<(&str, u64)> = records
+        .iter()
+        .filter(|r| r["kind"] == "gap")
+        .map(|r| (r["cause"].as_str().unwrap(), r["count"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(gaps, [("fail_open", 1)]);
+    let shed = records.iter().filter(|r| r["kind"] == "heartbeat").map(|r| r["shed"].as_u64().unwrap()).max();
+    assert_eq!(shed, Some(1));
 }

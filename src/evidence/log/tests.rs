@@ -13,6 +13,7 @@ use crate::evidence::recover::recover;
 use crate::evidence::segment::{FrameKind, HEADER, Step, step};
 use crate::evidence::verify::{Policy, verify};
 
+mod full;
 mod retention;
 
 fn options(dir: &Path) -> (LogOptions, Arc<ManualClock>) {
