@@ -214,7 +214,8 @@ impl<'d, A: Automaton> Paths<'d, A> {
         if known < PREFIX_MIN {
             return None;
         }
-        let mut prefixes = Prefixes::new((found.len() * 16).ilog2().clamp(8, 13));
+        // An expression that can match nothing has none at all.
+        let mut prefixes = Prefixes::new((found.len().max(1) * 16).ilog2().clamp(8, 13));
         for (key, _) in &found {
             prefixes.put(*key);
         }

@@ -386,3 +386,10 @@ fn what_has_not_arrived_fits() {
     assert!(fits("key-[a-z]{4}-[0-9]{4}", "key-ab"));
     assert!(fits("key-[a-z]{4}-[0-9]{4}", ""));
 }
+
+#[test]
+fn an_expression_without_ascii_beginning_is_built_and_found() {
+    let scanner = Scanner::new(vec![regex(r"\x{200B}{3}abc"), regex(r"ab\bcd")], Vec::new()).unwrap();
+    let text = "abcd ab cd \u{200B}\u{200B}\u{200B}abc";
+    assert_eq!(scan(&scanner, text).iter().map(|hit| (hit.pattern, hit.start)).collect::<Vec<_>>(), [(0, 11)]);
+}
