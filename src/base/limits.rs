@@ -75,6 +75,9 @@ pub const PATTERN_MAX: usize = 4096;
 /// Memory of one compiled regular expression.
 pub const PATTERN_COMPILED_MAX: usize = 1 << 20;
 
+/// Bytes behind a match in which a detector may look for words: a stream waits for them. Also the longest such word.
+pub const CONTEXT_AFTER_MAX: usize = 48;
+
 /// Hits kept for one text; the rest is counted. More than this is no longer a finding but a flood.
 pub const HITS_MAX: usize = 4096;
 

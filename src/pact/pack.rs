@@ -12,8 +12,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::base::diagnostic::{Diagnostics, Span, nearest};
 use crate::base::document::{self, Node, Value};
+use crate::base::limits::CONTEXT_AFTER_MAX;
 use crate::base::names::DataCategory;
-use crate::scan::pattern::{Kind, Pattern, Topic, Verify, Window};
+use crate::scan::pattern::{Context, Kind, Pattern, Topic, Verify, Window};
 use crate::scan::{ScanError, Scanner, Scratch};
 use weighted::Lists;
 
@@ -248,7 +249,10 @@ const ENTRY_KEYS: &[&str] = &[
     "window",
     "open",
     "close",
+    "names",
+    "value",
     "verify",
+    "context",
     "bytes_max",
     "score",
     "category",
@@ -258,6 +262,7 @@ const ENTRY_KEYS: &[&str] = &[
     "near_misses",
 ];
 const TOPIC_KEYS: &[&str] = &["label", "threshold", "window", "phrases", "groups", "locale", "source", "examples", "near_misses"];
+const CONTEXT_KEYS: &[&str] = &["words", "not", "after", "score", "alone"];
 
 fn read(text: &str, out: &mut Diagnostics) -> Option<Pack> {
     let root = match document::parse(text) {
@@ -308,6 +313,28 @@ fn items<'n>(node: &'n Node, key: &str) -> &'n [Node] {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|b| [b >> 4, b & 15]).filter_map(|d| char::from_digit(u32::from(d), 16)).collect()
+}
+
+/// Bytes that name, sign and what stands between may have before an assigned value.
+const ASSIGNMENT_MAX: usize = 96;
+
+/// The longest match of an assignment of such a value, if it has one.
+fn assignment_max(value: &str) -> Option<usize> {
+    let longest = regex_syntax::parse(value).ok()?.properties().maximum_len()?;
+    Some(longest + ASSIGNMENT_MAX)
+}
+
+/// The expression of an assignment: one of these names, more of the name, a sign, and a value of this form.
+fn assignment(names: &[String], value: &str) -> String {
+    // Words of a name are parted as programs part them: `azure devops`, `AZURE_DEVOPS`, `azureDevops`.
+    let parted = |name: &String| {
+        let words = name.split([' ', '_', '-', '.']).filter(|word| !word.is_empty());
+        words.map(regex_syntax::escape).collect::<Vec<_>>().join("[ _.-]{0,2}")
+    };
+    let names: Vec<String> = names.iter().map(parted).collect();
+    // Repetitions without an upper bound keep the automaton small; `bytes_max` bounds the whole.
+    let sign = r#"["'`\\\])]*(?:[ \t]+string)?[ \t]*(?:=>|[.:?|+]*=|\|\||:|>|,|\()[ \t\r\n]*["'`\\]*"#;
+    format!(r"(?i-u:{})[A-Za-z0-9_.-]*{sign}(?:{value})", names.join("|"))
 }
 
 struct Reader<'o> {
@@ -394,6 +421,11 @@ impl Reader<'_> {
         if node.get("threshold").is_some() && regex.or(open).or(close).is_none() {
             return self.weighted(node, field, Window::Sentence).map(Kind::Weighted);
         }
+        if let (Some(names), Some(_), None, None, None, None) =
+            (node.get("names"), node.get("value"), regex, phrases, open, close)
+        {
+            return Some(Kind::Regex(assignment(&self.texts(names, &join(field, "names")), &self.text(node, field, "value"))));
+        }
         match (regex, phrases, open, close) {
             (Some(_), None, None, None) => Some(Kind::Regex(self.text(node, field, "regex"))),
             (None, Some(phrases), None, None) => Some(Kind::Phrases(self.texts(phrases, &join(field, "phrases")))),
@@ -406,7 +438,7 @@ impl Reader<'_> {
                         "kind",
                         field,
                         node.span,
-                        "an entry has exactly one of `regex`, `phrases`, `open` with `close`, and `groups` with `threshold`",
+                        "an entry has exactly one of `regex`, `phrases`, `open` with `close`, `groups` with `threshold`, and `names` with `value`",
                     )
                     .help("keep one of them");
                 None
@@ -421,21 +453,47 @@ impl Reader<'_> {
         let kind = self.kind(node, field);
         let label = self.text(node, field, "label");
         let detector = node.get("id").map_or_else(|| label.clone(), |_| self.text(node, field, "id"));
-        let verify = node.get("verify").and_then(|v| self.word(v, &join(field, "verify"), Verify::parse, &verify_words));
+        let named = node.get("names").map(|_| Verify::NamedSecret);
+        let verify =
+            node.get("verify").and_then(|v| self.word(v, &join(field, "verify"), Verify::parse, &verify_words)).or(named);
         let category = node
             .get("category")
             .map_or(Some(DataCategory::Public), |c| self.word(c, &join(field, "category"), DataCategory::parse, &category_words));
         let bytes_max = node.get("bytes_max").and_then(|n| self.whole(n, &join(field, "bytes_max")));
-        let score = node.get("score").and_then(Node::number).unwrap_or(-1.0);
-        if !(0.0..=1.0).contains(&score) {
-            self.out.error("score", join(field, "score"), node.span, "`score` is a number from 0 to 1");
+        let bytes_max = bytes_max.or_else(|| node.get("value").and_then(Node::text).and_then(assignment_max));
+        let context = node.get("context").and_then(|n| self.context(n, &join(field, "context")));
+        if context.is_some() && node.get("regex").is_none() {
+            self.out.error("context", join(field, "context"), node.span, "`context` stands only beside `regex`");
         }
+        let score_bp = self.score(node, field, "score").unwrap_or_default();
         let (locale, source) = (self.text(node, field, "locale"), self.text(node, field, "source"));
         let (examples, near_misses) = self.cases(node, field);
-        let score_bp = (score * 10_000.0).round() as u16;
-        let pattern =
-            Pattern { label, detector, pack: pack.to_owned(), kind: kind?, verify, score_bp, category: category?, bytes_max };
+        let (pack, kind, category) = (pack.to_owned(), kind?, category?);
+        let pattern = Pattern { label, detector, pack, kind, verify, score_bp, category, context, bytes_max };
         Some(Entry { pattern, locale, source, examples, near_misses })
+    }
+
+    /// A share, in hundredths of a percent.
+    fn score(&mut self, node: &Node, field: &str, key: &str) -> Option<u16> {
+        let score = node.get(key).and_then(Node::number).filter(|score| (0.0..=1.0).contains(score));
+        if score.is_none() {
+            self.out.error("score", join(field, key), node.span, format!("`{key}` is a number from 0 to 1"));
+        }
+        score.map(|score| (score * 10_000.0).round() as u16)
+    }
+
+    fn context(&mut self, node: &Node, field: &str) -> Option<Context> {
+        self.keys(node, field, CONTEXT_KEYS);
+        let mut words = |key: &str| node.get(key).map(|n| self.texts(n, &join(field, key))).unwrap_or_default();
+        let (words, not) = (words("words"), words("not"));
+        let after = node.get("after").and_then(|n| self.whole(n, &join(field, "after"))).unwrap_or_default();
+        if after > CONTEXT_AFTER_MAX || words.iter().chain(&not).any(|word| word.is_empty() || word.len() > CONTEXT_AFTER_MAX) {
+            let message = format!("`after` and every word have at most {CONTEXT_AFTER_MAX} bytes, and no word is empty");
+            self.out.error("context", field, node.span, message);
+        }
+        let lone_bp = node.get("alone").and_then(|_| self.score(node, field, "alone"));
+        let score_bp = self.score(node, field, "score")?;
+        Some(Context { words, not, after, score_bp, lone_bp })
     }
 
     fn topic(&mut self, node: &Node, field: &str, pack: &str) -> Option<TopicEntry> {

@@ -84,6 +84,7 @@ fn candidates(pact: &Pact, packs: &Packs) -> Vec<Pattern> {
             verify: None,
             score_bp: 10_000,
             category: DataCategory::Public,
+            context: None,
             bytes_max,
         }
     });

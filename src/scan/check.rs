@@ -5,9 +5,17 @@
 //! narrow a match, never widen it.
 
 mod address;
+mod americas;
+mod asia;
+mod coin;
+mod digits;
+mod east;
 mod number;
 mod phone;
+mod south;
+mod thing;
 mod token;
+mod west;
 
 use super::pattern::Verify;
 
@@ -28,10 +36,16 @@ type Part = Option<(usize, usize)>;
 /// Bytes after the match that a check looks at.
 pub(super) fn look_ahead(verify: Verify) -> usize {
     match verify {
-        Verify::PaymentCard | Verify::UsSsn | Verify::Ipv4 | Verify::Ipv6 => 2,
         Verify::Phone => phone::LOOK_AHEAD,
         Verify::Email => 1,
-        Verify::Iban | Verify::Token | Verify::AssignedSecret | Verify::Jwt => 0,
+        Verify::Iban
+        | Verify::Token
+        | Verify::AssignedSecret
+        | Verify::Filled
+        | Verify::Jwt
+        | Verify::Login
+        | Verify::BasicAuth => 0,
+        _ => 2,
     }
 }
 
@@ -53,10 +67,135 @@ pub(super) fn verify(verify: Verify, bytes: &[u8], (start, end): (usize, usize))
         Verify::Email => whole(address::email(sight)),
         Verify::Phone => phone::phone(sight),
         Verify::Token => whole(token::random(sight.text)),
+        Verify::Filled => whole(token::filled(sight.text) && !token::in_blob(sight.before)),
         Verify::AssignedSecret => token::assigned(sight),
+        Verify::NamedSecret => token::named(sight),
+        Verify::Login => token::login(sight),
+        Verify::BasicAuth => token::basic(sight),
+        Verify::Crc32Tail => whole(token::crc32_tail(sight.text)),
         Verify::Jwt => whole(token::jwt(sight)),
+        Verify::Mac => whole(thing::mac(sight)),
+        Verify::Coordinates => whole(thing::coordinates(sight)),
+        Verify::BirthDate => whole(thing::birth_date(sight)),
+        Verify::Base58check => whole(coin::base58check(sight.text)),
+        Verify::Bech32 => whole(coin::bech32(sight.text)),
+        Verify::Alone => whole(stands_alone(sight)),
+        _ => whole(stands_alone(sight) && numbered(verify, sight.text)),
     }?;
     Some((start + from, start + to))
+}
+
+/// A check of digits, or of letters and digits without marks and in capitals.
+enum Numbering {
+    Digits(fn(&[u8]) -> bool),
+    Code(fn(&[u8]) -> bool),
+}
+
+/// The numbering scheme behind a word.
+fn numbering(verify: Verify) -> Option<Numbering> {
+    use Numbering::{Code, Digits};
+    Some(match verify {
+        Verify::Luhn => Digits(digits::luhn),
+        Verify::UsSsnRange => Digits(number::us_ssn_range),
+        Verify::UsItin => Digits(americas::us_itin),
+        Verify::UsAba => Digits(americas::us_aba),
+        Verify::UsNpi => Digits(americas::us_npi),
+        Verify::UsDea => Code(americas::us_dea),
+        Verify::CaSin => Digits(americas::ca_sin),
+        Verify::MxCurp => Code(americas::mx_curp),
+        Verify::MxRfc => Code(americas::mx_rfc),
+        Verify::MxClabe => Digits(americas::mx_clabe),
+        Verify::BrCpf => Digits(americas::br_cpf),
+        Verify::BrCnpj => Digits(americas::br_cnpj),
+        Verify::ClRut => Code(americas::cl_rut),
+        Verify::ArCuit => Digits(americas::ar_cuit),
+        Verify::UkNhs => Digits(west::uk_nhs),
+        Verify::UkUtr => Digits(west::uk_utr),
+        Verify::UkNino => Code(west::uk_nino),
+        Verify::UkDrivingLicence => Code(west::uk_driving_licence),
+        Verify::IePps => Code(west::ie_pps),
+        Verify::FrNir => Code(west::fr_nir),
+        Verify::FrSiren => Digits(west::fr_siren),
+        Verify::DeTaxId => Digits(west::de_tax_id),
+        Verify::DeVat => Digits(west::de_vat),
+        Verify::DeIdCard => Code(west::de_id_card),
+        Verify::DeSerial => Code(west::de_serial),
+        Verify::DeSocialSecurity => Code(west::de_social_security),
+        Verify::DeHealthInsurance => Code(west::de_health_insurance),
+        Verify::EsNif => Code(west::es_nif),
+        Verify::EsCif => Code(west::es_cif),
+        Verify::ItFiscalCode => Code(west::it_fiscal_code),
+        Verify::ItVat => Digits(west::it_vat),
+        Verify::PtNif => Digits(west::pt_nif),
+        Verify::NlBsn => Digits(west::nl_bsn),
+        Verify::BeNational => Digits(west::be_national),
+        Verify::ChAhv => Digits(west::ch_ahv),
+        Verify::AtSvnr => Digits(west::at_svnr),
+        Verify::PlPesel => Digits(east::pl_pesel),
+        Verify::PlNip => Digits(east::pl_nip),
+        Verify::CzBirthNumber => Digits(east::cz_birth_number),
+        Verify::CzTin => Digits(east::cz_tin),
+        Verify::SePersonnummer => Digits(east::se_personnummer),
+        Verify::NoFodselsnummer => Digits(east::no_fodselsnummer),
+        Verify::DkCpr => Digits(east::dk_cpr),
+        Verify::FiHetu => Code(east::fi_hetu),
+        Verify::GrAfm => Digits(east::gr_afm),
+        Verify::GrAmka => Digits(east::gr_amka),
+        Verify::RoCnp => Digits(east::ro_cnp),
+        Verify::LtPersonalCode => Digits(east::lt_personal_code),
+        Verify::BgEgn => Digits(east::bg_egn),
+        Verify::HrOib => Digits(east::hr_oib),
+        Verify::TrTckn => Digits(east::tr_tckn),
+        Verify::IlId => Digits(asia::il_id),
+        Verify::InAadhaar => Digits(asia::in_aadhaar),
+        Verify::InGstin => Code(asia::in_gstin),
+        Verify::CnId => Code(asia::cn_id),
+        Verify::JpMyNumber => Digits(asia::jp_my_number),
+        Verify::KrBorn => Digits(asia::kr_born),
+        Verify::KrRrn => Digits(asia::kr_rrn),
+        Verify::KrBrn => Digits(asia::kr_brn),
+        Verify::SgNric => Code(asia::sg_nric),
+        Verify::SgUen => Code(asia::sg_uen),
+        Verify::ThId => Digits(asia::th_id),
+        Verify::IdNik => Digits(asia::id_nik),
+        Verify::AuAbn => Digits(south::au_abn),
+        Verify::AuAcn => Digits(south::au_acn),
+        Verify::AuTfn => Digits(south::au_tfn),
+        Verify::AuMedicare => Digits(south::au_medicare),
+        Verify::NzIrd => Digits(south::nz_ird),
+        Verify::NzNhi => Code(south::nz_nhi),
+        Verify::ZaId => Digits(south::za_id),
+        Verify::Imei => Digits(thing::imei),
+        Verify::Vin => Code(thing::vin),
+        Verify::Bic => Code(thing::bic),
+        _ => return None,
+    })
+}
+
+/// Whether a text keeps the numbering scheme behind a word.
+fn numbered(verify: Verify, text: &[u8]) -> bool {
+    match numbering(verify) {
+        Some(Numbering::Digits(check)) => check(&digits::Digits::of(text)),
+        Some(Numbering::Code(check)) => {
+            // The mark of the century is part of the Finnish code.
+            let kept = |b: &&u8| b.is_ascii_alphanumeric() || verify == Verify::FiHetu;
+            check(&text.iter().filter(kept).map(u8::to_ascii_uppercase).collect::<Vec<u8>>())
+        }
+        None => false,
+    }
+}
+
+/// Whether a number is no part of a larger one, of a name, a path, an amount or a telephone number.
+fn stands_alone(sight: Sight<'_>) -> bool {
+    let before = match sight.before {
+        [.., b'+' | b'#' | b'$' | b'&' | b'%'] => true,
+        [.., one, b'.' | b'_' | b'/'] => one.is_ascii_alphanumeric(),
+        [.., one, b'-' | b','] => one.is_ascii_digit(),
+        _ => false,
+    };
+    let after = matches!(sight.after, [b'.' | b'-' | b'/' | b',' | b'_' | b':', next, ..] if next.is_ascii_digit())
+        || matches!(sight.after, [b'_' | b'@' | b'%', ..]);
+    !before && !after
 }
 
 /// The digits of a text.

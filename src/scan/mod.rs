@@ -12,6 +12,7 @@
 mod ahead;
 mod byteset;
 mod check;
+mod context;
 mod filter;
 pub mod host;
 mod opening;

@@ -5,7 +5,7 @@ use super::pattern::{Kind, Pattern, Topic, Weighted};
 use super::phrase::{self, Owner, Tree};
 use super::regex::Machine;
 use super::tally::{Rules, Target};
-use super::{check, regex::RegexFault};
+use super::{check, context, regex::RegexFault};
 
 /// Longest literal that can close a long form.
 const CLOSE_MAX: usize = 64;
@@ -87,7 +87,8 @@ impl Scanner {
             match &pattern.kind {
                 Kind::Regex(text) | Kind::Long { open: text, .. } => {
                     let machine = Machine::new(text, pattern.bytes_max).map_err(|fault| error(&pattern.detector, fault))?;
-                    let ahead = pattern.verify.map_or(0, check::look_ahead).max(1);
+                    let context = pattern.context.as_ref().map_or(0, context::look_ahead);
+                    let ahead = pattern.verify.map_or(0, check::look_ahead).max(context).max(1);
                     holds.push(machine.bytes_max + ahead);
                     machines.push(Some(machine));
                     if let Kind::Long { close, .. } = &pattern.kind

@@ -21,6 +21,7 @@ fn pattern(label: &str, kind: Kind, verify: Option<Verify>) -> Pattern {
         verify,
         score_bp: 9_000,
         category: DataCategory::Public,
+        context: None,
         bytes_max: None,
     }
 }

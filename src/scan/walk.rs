@@ -7,9 +7,10 @@
 use crate::base::limits::HITS_MAX;
 
 use super::byteset::in_set;
-use super::check::{self, CONTEXT};
+use super::check;
+use super::context;
 use super::opening::Opening;
-use super::pattern::Kind;
+use super::pattern::{Kind, Pattern};
 use super::phrase::{Owner, Walk, gap_at, gap_before};
 use super::regex::{Machine, Run, View, is_word};
 use super::set::Scanner;
@@ -88,7 +89,8 @@ impl State {
     /// The earliest byte that must still be at hand.
     pub(super) fn needs(&self, open: usize) -> usize {
         let close = self.longs.iter().map(|long| long.close_from).min().unwrap_or(usize::MAX);
-        open.min(self.frontier).min(close).min(self.sums.needs()).saturating_sub(CONTEXT)
+        let behind = check::CONTEXT.max(context::BEFORE + 1);
+        open.min(self.frontier).min(close).min(self.sums.needs()).saturating_sub(behind)
     }
 
     /// The topics over their thresholds, with their largest sums.
@@ -223,7 +225,7 @@ impl State {
         let decided = machine.drive(&mut run, view, self.spent.get(index).copied().unwrap_or_default());
         self.steps += run.steps() - before;
         let Some(definition) = scanner.patterns.get(index) else { return Attempt::Failed };
-        let ahead = definition.verify.map_or(0, check::look_ahead);
+        let ahead = look_ahead(definition);
         if !decided || (!view.last && run.end.is_some_and(|end| end + ahead > view.end())) {
             return Attempt::Open(run);
         }
@@ -240,16 +242,20 @@ impl State {
             None => Some(matched),
             Some(verify) => check::verify(verify, view.bytes, matched),
         };
-        let Some((from, to)) = place else { return Attempt::Failed };
+        let score = |place| match &definition.context {
+            None => Some(definition.score_bp),
+            Some(context) => context::score(context, definition.score_bp, view.bytes, place),
+        };
+        let Some(((from, to), score_bp)) = place.and_then(|place| Some((place, score(place)?))) else { return Attempt::Failed };
         let (start, mut end) = (from + view.base, to + view.base);
         if let Kind::Long { close, .. } = &definition.kind {
-            end = self.open_long(view, (pattern, definition.score_bp), start, end, close);
+            end = self.open_long(view, (pattern, score_bp), start, end, close);
             if end == WAITS {
                 self.set_next(pattern, WAITS);
                 return Attempt::Matched(view.end());
             }
         }
-        self.keep(definition.score_bp, pattern, start, end);
+        self.keep(score_bp, pattern, start, end);
         self.set_next(pattern, end.max(run.start + 1));
         Attempt::Matched(end)
     }
@@ -417,6 +423,12 @@ impl State {
             }
         }
     }
+}
+
+/// Bytes behind a match that must have arrived before it is judged.
+fn look_ahead(pattern: &Pattern) -> usize {
+    let context = pattern.context.as_ref().map_or(0, context::look_ahead);
+    pattern.verify.map_or(0, check::look_ahead).max(context)
 }
 
 enum Attempt {

@@ -108,6 +108,7 @@ impl Detector {
             verify: None,
             score_bp: 10_000,
             category: self.category,
+            context: None,
             bytes_max,
         }
     }

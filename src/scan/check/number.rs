@@ -1,20 +1,7 @@
 //! Numbers with check digits or ranges: cards, IBAN, US social security.
 
+use super::digits::{luhn, part, uniform};
 use super::{Part, Sight, digits, has_word, inside_number};
-
-/// Whether the digits pass the Luhn check (ISO/IEC 7812-1 annex B).
-fn luhn(digits: &[u8]) -> bool {
-    let sum: u32 = digits
-        .iter()
-        .rev()
-        .enumerate()
-        .map(|(at, digit)| {
-            let value = u32::from(*digit) << (at % 2);
-            if value > 9 { value - 9 } else { value }
-        })
-        .sum();
-    sum.is_multiple_of(10)
-}
 
 /// Card schemes: first and last leading six digits, and the lengths that are issued.
 const SCHEMES: &[(u32, u32, &[usize])] = &[
@@ -40,6 +27,32 @@ const SCHEMES: &[(u32, u32, &[usize])] = &[
     (630_400, 630_499, &[12, 13, 14, 15, 16, 17, 18, 19]),
     (675_900, 676_399, &[12, 13, 14, 15, 16, 17, 18, 19]),
     (220_000, 220_499, &[16, 17, 18, 19]),
+    // UATP; Dankort; InstaPayment; InterPayment; Verve; Troy; RuPay; Elo and Hipercard; Uzcard and Humo; LankaPay; BORICA; Bankcard.
+    (100_000, 199_999, &[15]),
+    (501_900, 501_999, &[16]),
+    (637_000, 639_999, &[16]),
+    (636_000, 636_999, &[16, 17, 18, 19]),
+    (506_099, 506_198, &[16, 18, 19]),
+    (650_002, 650_027, &[16, 18, 19]),
+    (979_200, 979_289, &[16]),
+    (600_000, 608_999, &[16]),
+    (817_200, 820_199, &[16]),
+    (508_500, 508_999, &[16]),
+    (353_000, 353_999, &[16]),
+    (356_000, 356_999, &[16]),
+    (431_274, 431_274, &[16]),
+    (504_175, 504_175, &[16]),
+    (506_699, 506_778, &[16]),
+    (509_000, 509_999, &[16]),
+    (860_000, 860_099, &[16]),
+    (986_000, 986_099, &[16]),
+    (357_111, 357_111, &[16]),
+    (220_500, 220_599, &[16]),
+    (561_000, 561_099, &[16]),
+    (560_221, 560_225, &[16]),
+    // Switch and Solo.
+    (633_100, 633_499, &[16, 18, 19]),
+    (676_700, 676_799, &[16, 18, 19]),
 ];
 
 /// A payment card: scheme, length, Luhn; not part of a larger number.
@@ -75,6 +88,10 @@ pub(super) fn iban(sight: Sight<'_>) -> Part {
     if seen != length || sight.text.get(end).is_some_and(u8::is_ascii_alphanumeric) {
         return None;
     }
+    let letters = || sight.text.iter().take(end).filter(|b| b.is_ascii_alphabetic());
+    if letters().any(u8::is_ascii_lowercase) && letters().any(u8::is_ascii_uppercase) {
+        return None;
+    }
     let body: Vec<u8> = sight.text.get(..end)?.iter().filter(|b| b.is_ascii_alphanumeric()).copied().collect();
     let turned = body.get(4..)?.iter().chain(body.get(..4)?);
     let rest = turned.fold(0u32, |rest, byte| {
@@ -87,18 +104,20 @@ pub(super) fn iban(sight: Sight<'_>) -> Part {
     (rest == 1).then_some((0, end))
 }
 
+/// Nine digits that can have been given out as a US social security number.
+pub(super) fn us_ssn_range(digits: &[u8]) -> bool {
+    let (area, group, serial) = (part(digits, 0, 3), part(digits, 3, 5), part(digits, 5, 9));
+    digits.len() == 9 && !uniform(digits) && !matches!(area, 0 | 666 | 900..) && group != 0 && serial != 0
+}
+
 /// A US social security number that can have been given out. Without hyphens it needs a word before it.
 pub(super) fn us_ssn(sight: Sight<'_>) -> bool {
     let digits = digits(sight.text);
-    let number =
-        |from: usize, to: usize| digits.get(from..to).unwrap_or_default().iter().fold(0u32, |n, d| n * 10 + u32::from(*d));
-    let (area, group, serial) = (number(0, 3), number(3, 5), number(5, 9));
-    let possible = digits.len() == 9 && !matches!(area, 0 | 666 | 900..) && group != 0 && serial != 0;
     let marks: Vec<u8> = sight.text.iter().filter(|b| !b.is_ascii_digit()).copied().collect();
     let named = || has_word(sight.before, &["ssn", "ssns", "social", "socialsecurity", "ss"]);
-    possible
+    us_ssn_range(&digits)
         && match marks.as_slice() {
-            [b'-', b'-'] => true,
+            [b'-', b'-'] | [b'.', b'.'] => true,
             [a, b] => a == b && named(),
             [] => named(),
             _ => false,

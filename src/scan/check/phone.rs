@@ -24,26 +24,22 @@ const BEFORE: &[&str] = &[
     "telefon",
     "teléfono",
     "telefono",
+    "telepono",
     "mobile",
     "mobil",
     "cell",
     "cellphone",
+    "cep",
+    "gsm",
     "fax",
-    "call",
-    "calling",
-    "called",
-    "dial",
-    "ring",
-    "text",
-    "sms",
     "whatsapp",
     "handy",
     "hotline",
-    "reach",
-    "answering",
     "callback",
     "ph",
 ];
+/// Words that are as often something else: they count where a blank follows.
+const BEFORE_BLANK: &[&str] = &["call", "calling", "called", "dial", "ring", "text", "sms", "reach", "answering"];
 const AFTER: &[&str] = &["mobile", "cell", "fax", "office", "home", "phone", "tel"];
 
 fn number(digits: &[u8]) -> u32 {
@@ -113,11 +109,12 @@ fn plausible(text: &[u8], sight: Sight<'_>) -> bool {
     {
         return true;
     }
-    if national(&groups, &lengths, digits.len()) {
+    if national(&groups, &lengths, digits.len()) || (lengths.len() == 1 && mobile(&digits)) {
         return true;
     }
     let near = sight.before.get(sight.before.len().saturating_sub(32)..).unwrap_or_default();
-    let before = has_word(near, BEFORE) && (7..=13).contains(&digits.len());
+    let asked = has_word(near, BEFORE) || BEFORE_BLANK.iter().any(|word| followed_by_blank(near, word));
+    let before = asked && (7..=13).contains(&digits.len());
     let after = text.len() == sight.text.len() && has_word(sight.after, AFTER) && (6..=13).contains(&digits.len());
     (before || after)
         && (lengths.iter().all(|len| *len >= 2) || lengths.first() == Some(&1))
@@ -127,13 +124,44 @@ fn plausible(text: &[u8], sight: Sight<'_>) -> bool {
 /// Numbers with a trunk zero in groups: `020 7946 0958`, `01 23 45 67 89`, `0171/1234567`.
 fn national(groups: &[&[u8]], lengths: &[usize], digits: usize) -> bool {
     let Some(first) = groups.first() else { return false };
+    // The trunk zero may stand by itself: `0 (532) 123 45 67`. Without it Turkey groups like no one else.
+    if let ([b"0", area, ..], [1, rest @ ..]) = (groups, lengths) {
+        return area.first() != Some(&b'0') && matches!(rest, [3, 3, 4] | [3, 3, 2, 2] | [3, 7] | [2, 4, 4]);
+    }
+    if matches!(lengths, [3, 3, 2, 2]) && matches!(first.first(), Some(b'2'..=b'5')) {
+        return true;
+    }
     if !(9..=11).contains(&digits) || first.first() != Some(&b'0') || first.get(1).is_none_or(|b| *b == b'0') {
         return false;
     }
     matches!(
         lengths,
-        [2..=5, 5..=8] | [3..=5, 3..=4, 3..=4] | [2, 4, 4] | [3, 3, 2, 2] | [3, 2, 2, 2 | 3] | [4, 2, 2, 2] | [2, 2, 2, 2, 2]
+        [2..=5, 5..=8] | [3..=5, 3..=4, 3..=4] | [2, 4, 4] | [3..=4, 3, 2, 2] | [3, 2, 2, 2 | 3] | [4, 2, 2, 2] | [2, 2, 2, 2, 2]
     )
+}
+
+/// Whether a word stands in a text with a blank behind it.
+fn followed_by_blank(text: &[u8], word: &str) -> bool {
+    text.split(|b| *b == b' ').rev().skip(1).any(|part| {
+        let last = part.rsplit(|b| !b.is_ascii_alphanumeric()).next().unwrap_or_default();
+        last.eq_ignore_ascii_case(word.as_bytes())
+    })
+}
+
+/// A number in one run of digits with a trunk zero, as a mobile telephone has it in some country's plan.
+fn mobile(digits: &[u8]) -> bool {
+    // Digits that only count up are an example of digits.
+    let counts = digits.windows(2).filter(|pair| pair.first().map(|d| d + 1) == pair.last().copied()).count();
+    counts < 8
+        && match digits {
+            // France, the Netherlands, Belgium, Switzerland, South Africa, Kenya, Thailand, Vietnam, Australia.
+            [0, 4 | 6..=9, rest @ ..] if rest.len() == 8 => true,
+            // Turkey, the Philippines, the United Kingdom, Nigeria, India, Japan, Indonesia.
+            [0, 5 | 7..=9, rest @ ..] if rest.len() == 9 => true,
+            // Germany, Korea, China by way of a trunk zero, Malaysia.
+            [0, 1, 0 | 1 | 5..=7, rest @ ..] => matches!(rest.len(), 8 | 9),
+            _ => false,
+        }
 }
 
 /// Whether the groups are a date, with or without a time.
