@@ -22,7 +22,7 @@ use super::lower::{Origin, lower};
 use crate::base::diagnostic::Diagnostics;
 use crate::base::limits::IMAGE_MAX;
 use crate::pact::sealed::{Demands, SealedPact, activate};
-use crate::pact::{CheckedPact, Packs};
+use crate::pact::{CheckedPact, Packs, Role, TrustFile};
 use crate::seal::key::{Digest, Signature, SigningKey, VerifyingKey, digest};
 
 /// First bytes of an image. Not text, broken by line-end conversion, unlike any archive.
@@ -83,8 +83,8 @@ pub enum ImageError {
     },
     /// Before its first day or after its last.
     Term,
-    /// Not signed by anyone whose images are taken here.
-    Signer,
+    /// Not signed by anyone whose images are taken here; by whom, if anybody.
+    Signer(Option<String>),
     /// The pact in it may not be put in force here; says why.
     Inactive(String),
 }
@@ -103,7 +103,7 @@ impl ImageError {
             Self::Program => "program",
             Self::Audience { .. } => "audience",
             Self::Term => "term",
-            Self::Signer => "signer",
+            Self::Signer(_) => "signer",
             Self::Inactive(_) => "inactive",
         }
     }
@@ -125,7 +125,10 @@ impl fmt::Display for ImageError {
             Self::Program => f.write_str("the pact in the image compiles to another program than the image says"),
             Self::Audience { agent } => write!(f, "the pact binds the agent `{agent}`"),
             Self::Term => f.write_str("the pact is not in force at this time"),
-            Self::Signer => f.write_str("the image is signed by nobody whose images are taken here"),
+            Self::Signer(None) => f.write_str("the image is not signed; `servanda compile --key` signs it"),
+            Self::Signer(Some(who)) => {
+                write!(f, "{who} signed the image, and is no key in its time of anyone who may sign images in the role `image`")
+            }
             Self::Inactive(why) => write!(f, "the pact in the image may not be put in force: {why}"),
         }
     }
@@ -328,14 +331,31 @@ impl Image {
         Ok(program)
     }
 
-    /// Opens an image as a deployment does: the pact in it must be activated under these demands, the signer
-    /// of the image must be one of `signers` unless none is named, and every pack must be trusted.
+    /// Whether one of `signers` has signed it: in the role `image`, with a key in its time. An image bears no
+    /// date, so that time is `now`, in seconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// Nobody has, or somebody whose signature does not count.
+    pub fn check_signer<'d>(
+        &self,
+        trust: &TrustFile,
+        signers: impl IntoIterator<Item = &'d String>,
+        now: i64,
+    ) -> Result<(), ImageError> {
+        let key = self.signer.as_ref().ok_or(ImageError::Signer(None))?;
+        let counts = signers.into_iter().any(|did| trust.allows(did, key, Role::Image, now));
+        if counts { Ok(()) } else { Err(ImageError::Signer(Some(key.did_key()))) }
+    }
+
+    /// Opens an image as a deployment does: the pact in it must be activated under these demands, one of
+    /// `signers` must have signed the image unless none is named, and every pack must be trusted.
     ///
     /// # Errors
     /// What speaks against it.
-    pub fn open(&self, packs: &Packs, demands: &Demands<'_>, signers: &[VerifyingKey]) -> Result<Program, ImageError> {
-        if !signers.is_empty() && !self.signer.as_ref().is_some_and(|s| signers.contains(s)) {
-            return Err(ImageError::Signer);
+    pub fn open(&self, packs: &Packs, demands: &Demands<'_>, signers: &[String]) -> Result<Program, ImageError> {
+        if !signers.is_empty() {
+            let nobody = TrustFile::default();
+            self.check_signer(demands.trust.unwrap_or(&nobody), signers, demands.now)?;
         }
         let source = self.pacts.first().map(AsRef::as_ref).unwrap_or_default();
         let (checked, mistakes) = crate::pact::read(source, packs);

@@ -97,3 +97,24 @@ fn another_program_pack_agent_or_time_is_refused() {
     assert_eq!(admit(&program, "", from - 1).unwrap_err(), ImageError::Term);
     assert_eq!(admit(&program, "", from + 365 * 86_400_000_000).unwrap_err(), ImageError::Term);
 }
+
+#[test]
+fn a_signer_counts_in_the_role_and_in_time_alone() {
+    let trust = |role: &str, time: &str| {
+        let key = key().verifying().multibase();
+        let text = format!("identities: [{{did: 'did:web:b.example', keys: [{{key: {key}{time}}}], roles: [{role}]}}]\n");
+        crate::pact::read_trust(&text).0.unwrap()
+    };
+    let named = ["did:web:b.example".to_owned()];
+    let signed = |key: Option<&SigningKey>| Image::read(&write(&program(), &[PACT], key).unwrap()).unwrap();
+    let check = |image: &Image, trust| image.check_signer(&trust, &named, 1_790_000_000);
+    let own = signed(Some(&key()));
+    assert_eq!(check(&own, trust("image", "")), Ok(()));
+    assert_eq!(check(&own, trust("image", ", from: 2026-01-01, until: 2027-01-01")), Ok(()));
+    for (role, time) in [("judge", ""), ("image", ", until: 2026-01-01"), ("image", ", from: 2027-01-01")] {
+        assert_eq!(check(&own, trust(role, time)).unwrap_err().code(), "signer", "{role}{time}");
+    }
+    assert_eq!(check(&signed(None), trust("image", "")), Err(ImageError::Signer(None)));
+    assert!(check(&signed(Some(&SigningKey::from_seed(&[8; 32]))), trust("image", "")).is_err());
+    assert!(own.check_signer(&trust("image", ""), &["did:web:c.example".to_owned()], 1_790_000_000).is_err());
+}

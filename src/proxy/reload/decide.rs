@@ -8,6 +8,7 @@
 use std::fmt;
 
 use crate::pact::{Demands, PactError, SealedPact, VerifiedPact, activate};
+use crate::program::image::ImageError;
 
 use super::memory::{InForce, Memory};
 
@@ -34,10 +35,8 @@ pub enum Refused {
     Pact(PactError),
     /// It cannot be compiled here.
     Uncompilable(String),
-    /// The image is not what it says.
-    Image(String),
-    /// The image is signed by nobody who may sign images here and now.
-    ImageSigner(String),
+    /// The image in this file is not what it says, or not signed by anyone who may.
+    Image(String, ImageError),
     /// A critical or major predicate is more than this build can check.
     Unenforced(Vec<String>),
     /// It needs facts that nothing in the config tells.
@@ -58,8 +57,8 @@ impl Refused {
             Self::Broken(_) => "broken",
             Self::Pact(error) => error.code(),
             Self::Uncompilable(_) => "uncompilable",
-            Self::Image(_) => "bad_image",
-            Self::ImageSigner(_) => "image_signer",
+            Self::Image(_, ImageError::Signer(_)) => "image_signer",
+            Self::Image(..) => "bad_image",
             Self::Unenforced(_) => "unenforced",
             Self::FactSource(_) => "fact_source",
             Self::Cases(_) => "case_failed",
@@ -72,12 +71,8 @@ impl Refused {
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreadable(why)
-            | Self::Broken(why)
-            | Self::Uncompilable(why)
-            | Self::Image(why)
-            | Self::ImageSigner(why)
-            | Self::Memory(why) => f.write_str(why),
+            Self::Unreadable(why) | Self::Broken(why) | Self::Uncompilable(why) | Self::Memory(why) => f.write_str(why),
+            Self::Image(name, error) => write!(f, "{name}: {error}"),
             Self::Pact(error) => write!(f, "{error}"),
             Self::Unenforced(predicates) => {
                 let list = predicates.join(", ");

@@ -11,7 +11,7 @@ use crate::base::verdict::Severity;
 use crate::pact::{CheckedPact, Demands, Packs, Role, SealedPact, TrustFile, read, read_trust};
 use crate::program::Program;
 use crate::program::compile::compile_one;
-use crate::program::image::Image;
+use crate::program::image::{Image, ImageError};
 use crate::proxy::config::{Config, FactsMissing};
 use crate::seal::Digest;
 use crate::trial::case;
@@ -59,8 +59,8 @@ pub(crate) fn load(config: &Config, running: Option<Running<'_>>, memory: &Memor
     let name = path.display().to_string();
     let bytes = bytes(path, IMAGE_MAX)?;
     if path.extension().is_some_and(|e| e == "pactc") {
-        let image = Image::read(&bytes).map_err(|error| Refused::Image(format!("{name}: {error}")))?;
-        signed_image(config, &demands, &image, &name)?;
+        let image = Image::read(&bytes).and_then(|image| signed(config, &demands, image));
+        let image = image.map_err(|error| Refused::Image(name.clone(), error))?;
         let text = image.pacts().first().map(AsRef::as_ref).unwrap_or_default();
         let checked = document(&name, text, packs)?;
         return finish(config, checked, Some(&image), &demands, running, memory, now_us);
@@ -87,9 +87,9 @@ fn finish(
         return Ok(Loaded { program: Arc::clone(running.program), accept, image: None });
     }
     let program = match image {
-        Some(image) => {
-            image.program(checked, accept.in_force.signed, packs).map_err(|error| Refused::Image(error.to_string()))?
-        }
+        Some(image) => image
+            .program(checked, accept.in_force.signed, packs)
+            .map_err(|error| Refused::Image(checked.pact().id.clone(), error))?,
         None => compile_one(checked, accept.in_force.signed, packs)
             .map_err(|mistakes| Refused::Uncompilable(mistakes.render(&checked.pact().id, "")))?,
     };
@@ -120,22 +120,14 @@ fn trust_file(path: &Path) -> Result<TrustFile, Refused> {
     trust.ok_or_else(|| Refused::Broken(mistakes.render(&name, &text).trim_end().to_owned()))
 }
 
-/// Where the deployment names who signs images, only theirs count: in the role `image`, with a key in its time.
-/// An image bears no date, so that time is now.
-fn signed_image(config: &Config, demands: &Demands<'_>, image: &Image, name: &str) -> Result<(), Refused> {
-    let Some(trust) = demands.trust else { return Ok(()) };
+/// Where the deployment names who signs images, only theirs count.
+fn signed(config: &Config, demands: &Demands<'_>, image: Image) -> Result<Image, ImageError> {
+    let Some(trust) = demands.trust else { return Ok(image) };
     let mut named = config.trust.iter().flat_map(|t| &t.images).chain(&trust.images).peekable();
-    if named.peek().is_none() {
-        return Ok(());
+    if named.peek().is_some() {
+        image.check_signer(trust, named, demands.now)?;
     }
-    let Some(key) = image.signer() else {
-        return Err(Refused::ImageSigner(format!("{name}: the image is not signed; `servanda compile --key` signs it")));
-    };
-    if named.any(|did| trust.allows(did, key, Role::Image, demands.now)) {
-        return Ok(());
-    }
-    let who = key.did_key();
-    Err(Refused::ImageSigner(format!("{name}: {who} signed the image, and is no key in its time of anyone who may, as `image`")))
+    Ok(image)
 }
 
 /// Nothing critical or major stays unchecked in `enforce` unless the operator said so.
