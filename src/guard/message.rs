@@ -111,13 +111,12 @@ fn texts(
     stage: Stage,
     ruling: &mut Ruling,
 ) {
-    let texts: Vec<EventText<'_>> = placed(exchange, message, side, choice, stage)
-        .map(|(part, placed)| EventText {
-            text: part.text.as_str(),
-            editable: editable && part.editable && part.text.has_way_back(),
-            history: placed.history,
-        })
-        .collect();
+    let mut texts: Vec<EventText<'_>> = Vec::with_capacity(placed(exchange, message, side, choice, stage).count());
+    texts.extend(placed(exchange, message, side, choice, stage).map(|(part, placed)| EventText {
+        text: part.text.as_str(),
+        editable: editable && part.editable && part.text.has_way_back(),
+        history: placed.history,
+    }));
     // A request without text is still a request: what needs no text is judged once for the side.
     let first = choice == 0 && stage == stage_of(side) && side == Side::Request;
     if texts.is_empty() && !first {

@@ -1,11 +1,12 @@
-//! Cut-invariance of the whole guard: however a stream is cut, the client gets the same bytes and the log the
+//! Cut-invariance of the whole guard: however an answer is cut, the client gets the same bytes and the log the
 //! same records.
 //!
-//! Every single cut of every golden stream and of our own, with every line end, and ten thousand random
-//! multi-cuts: about 65,000 exchanges, some fifty seconds of processor time without optimisation.
+//! Every single cut of every golden stream as it is, of our own with every line end, of every golden JSON answer and
+//! of a text, and ten thousand random multi-cuts of all of them with every line end. With `SERVANDA_DEEP=1`, as
+//! `.ci/deep cuts` sets it, the golden streams too are cut everywhere with every line end. About 70,000 exchanges, some fifty seconds of processor time without optimisation.
 
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -25,17 +26,21 @@ use crate::support::coded::encode;
 use crate::support::guarded::{Script, enforce, recorded};
 use crate::support::written::{lasting, written};
 
+const EVENTS: &str = "text/event-stream";
 const MULTI_CUTS: usize = 10_000;
 
-/// One stream, and how it comes.
+/// One answer, and how it comes.
 struct Case {
     name: String,
     path: &'static str,
+    content_type: &'static str,
     coding: Option<&'static str>,
+    /// Cut everywhere at every change.
+    everywhere: bool,
     bytes: Bytes,
 }
 
-/// What came of a stream.
+/// What came of an answer.
 #[derive(Debug, PartialEq, Eq)]
 struct Came {
     head: Vec<(String, String)>,
@@ -97,37 +102,53 @@ fn own() -> Vec<(&'static str, String)> {
 const PATHS: [(&str, &str); 3] =
     [("openai_chat", "/v1/chat/completions"), ("anthropic_messages", "/v1/messages"), ("generic", "/events")];
 
-fn golden() -> Vec<(PathBuf, &'static str)> {
+/// Golden answers of this name, each with its case and the path that its adapter claims.
+fn golden(file: &str) -> Vec<(String, &'static str, Vec<u8>)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wire");
     let mut out = Vec::new();
     for (adapter, path) in PATHS {
         for entry in std::fs::read_dir(root.join(adapter)).unwrap() {
-            let stream = entry.unwrap().path().join("stream.sse");
-            if stream.exists() {
-                out.push((stream, path));
+            let case = entry.unwrap();
+            if let Ok(bytes) = std::fs::read(case.path().join(file)) {
+                out.push((format!("{adapter} {}", case.file_name().display()), path, bytes));
             }
         }
     }
     out.sort();
-    assert!(out.len() >= 10, "{out:?}");
+    assert!(out.len() >= 10, "{}", out.len());
     out
 }
 
 /// Every stream with every line end; those with mixed ones also as they are.
 fn cases() -> Vec<Case> {
-    let mut streams: Vec<(String, &'static str, Vec<u8>)> = Vec::new();
-    for (file, path) in golden() {
-        let bytes = std::fs::read(&file).unwrap();
-        let name = file.parent().unwrap().file_name().unwrap().to_string_lossy().into_owned();
-        streams.push((name, path, bytes));
-    }
+    let mut streams = golden("stream.sse");
     for (at, (act, stream)) in own().into_iter().enumerate() {
         streams.push((format!("own {at} {act}"), "/v1/chat/completions", stream.into_bytes()));
     }
     let mut out = Vec::new();
+    for (name, path, bytes) in golden("response.json") {
+        out.push(Case { name, path, content_type: "application/json", coding: None, everywhere: true, bytes: bytes.into() });
+    }
+    let text = Bytes::from("Your card 4111 1111 1111 1111 is on file, \u{1F600}.\r\n");
+    out.push(Case {
+        name: "text".to_owned(),
+        path: "/text",
+        content_type: "text/plain",
+        coding: None,
+        everywhere: true,
+        bytes: text,
+    });
     for (name, path, bytes) in streams {
-        let case = |how: &str, bytes: Vec<u8>| Case { name: format!("{name}, {how}"), path, coding: None, bytes: bytes.into() };
-        if bytes.contains(&b'\r') {
+        let (mixed, golden) = (bytes.contains(&b'\r'), !name.starts_with("own "));
+        let case = |how: &str, bytes: Vec<u8>| Case {
+            name: format!("{name}, {how}"),
+            path,
+            content_type: EVENTS,
+            coding: None,
+            everywhere: !golden || how == if mixed { "as it is" } else { "LF" },
+            bytes: bytes.into(),
+        };
+        if mixed {
             out.push(case("as it is", bytes.clone()));
         }
         let plain = String::from_utf8(bytes).unwrap().replace("\r\n", "\n").replace('\r', "\n");
@@ -138,7 +159,7 @@ fn cases() -> Vec<Case> {
             for coding in ["gzip", "deflate", "br", "zstd"] {
                 let coded = Bytes::from(encode(coding, plain.as_bytes()));
                 let name = format!("{name}, {coding}");
-                out.push(Case { name, path, coding: Some(coding), bytes: coded });
+                out.push(Case { name, path, content_type: EVENTS, coding: Some(coding), everywhere: true, bytes: coded });
             }
         }
     }
@@ -174,6 +195,7 @@ fn pieces(stream: &Bytes, cuts: &[usize]) -> Vec<Bytes> {
 
 fn run(case: &Case, cuts: &[usize], log: &Log) -> Came {
     let mut script = Script::events(pieces(&case.bytes, cuts));
+    script.headers[0].1 = case.content_type.to_owned();
     script.headers.extend(case.coding.map(|coding| ("content-encoding", coding.to_owned())));
     let guard = recorded(script, Route { durability: Durability::Fast, ..enforce() }, log);
     let body = r#"{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
@@ -311,9 +333,10 @@ fn the_streams_come_to_what_they_are_there_for() {
 
 #[test]
 fn no_single_cut_shows() {
+    let deep = std::env::var_os("SERVANDA_DEEP").is_some_and(|value| value == "1");
     let cases = cases();
-    let jobs: Vec<_> =
-        cases.iter().enumerate().flat_map(|(at, case)| (0..=case.bytes.len()).map(move |cut| (at, vec![cut]))).collect();
+    let chosen = cases.iter().enumerate().filter(|(_, case)| deep || case.everywhere);
+    let jobs: Vec<_> = chosen.flat_map(|(at, case)| (0..=case.bytes.len()).map(move |cut| (at, vec![cut]))).collect();
     same_as_whole(&cases, &jobs);
 }
 
