@@ -33,6 +33,9 @@ pub const VALUES_MAX: usize = 1 << 20;
 /// One SSE event. Ten times the largest seen in recorded traffic that carries no media.
 pub const SSE_EVENT_MAX: usize = 8 << 20;
 
+/// What is kept of a stream that was let go, to be said again in a proper end. Beyond it the end is shorter.
+pub const STREAM_KEPT_MAX: usize = 256 << 10;
+
 /// Channels (choice and field) and tool calls of one stream.
 pub const STREAM_CHANNELS_MAX: usize = 256;
 

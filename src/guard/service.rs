@@ -190,6 +190,11 @@ async fn take_request<B: Body<Data = Bytes>>(
     if let Some(refused) = judged.ruling.refused {
         return Err(Some(refused));
     }
+    let after = judged.changed.as_ref().unwrap_or(&judged.decoded);
+    if let Err(error) = asked.adapter.mirror(headers, &judged.decoded, after) {
+        let refused = exchange.unread(Stage::Request, Why::Unreadable(error.code), error.code.as_str());
+        return refused.map_or_else(|| Ok(GuardedBody::full(original)), |refused| Err(Some(refused)));
+    }
     if !judged.ruling.released.is_empty()
         && let Some(wait) = exchange.release_calls(&judged.ruling.released)
         && !wait.await
@@ -379,7 +384,7 @@ async fn refuse_answer<R: Body<Data = Bytes>>(
     if let Some(wait) = exchange.intervene(refused, false) {
         wait.await;
     }
-    let answer = exchange.with_refusal(refused, |refusal| asked.adapter.refuse_answer(refusal, decoded, choices));
+    let answer = exchange.with_refusal(refused, |refusal| asked.adapter.refuse_answer(refusal, decoded, choices, &asked.notes));
     put(exchange, head, answer)
 }
 
@@ -420,7 +425,7 @@ fn broken_upstream<R: Body<Data = Bytes>>(
 ) -> Response<GuardedBody<R>> {
     exchange.end_as(End::UpstreamError);
     let refused = Refused::unread(Stage::Response, Why::Engine);
-    let mut answer = exchange.with_refusal(&refused, |refusal| asked.adapter.refuse_answer(refusal, b"", &[]));
+    let mut answer = exchange.with_refusal(&refused, |refusal| asked.adapter.refuse_answer(refusal, b"", &[], &asked.notes));
     answer.status = StatusCode::BAD_GATEWAY;
     put(exchange, head, answer)
 }

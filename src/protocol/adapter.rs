@@ -46,7 +46,13 @@ pub trait Adapter: std::fmt::Debug + Send + Sync {
 
     /// The answer that stands in for an upstream's answer of which `choices` are refused. The others
     /// stay as they are. A body that cannot be kept in part is replaced whole.
-    fn refuse_answer(&self, refusal: &Refusal<'_>, body: &[u8], choices: &[u32]) -> Answer;
+    fn refuse_answer(&self, refusal: &Refusal<'_>, body: &[u8], choices: &[u32], notes: &RequestNotes) -> Answer;
+
+    /// Compares what the head of a request repeats of the body that came, and writes it by the body that
+    /// goes on.
+    fn mirror(&self, _headers: &mut HeaderMap, _before: &[u8], _after: &[u8]) -> Result<(), ReadError> {
+        Ok(())
+    }
 }
 
 /// Reads one answer's stream. It may run ahead of what the client has got: what is let go is told by

@@ -35,6 +35,12 @@ words! {
         TooManyChannels = "too_many_channels",
         /// What a stream says a second time is not what it said before.
         CopyDiffers = "copy_differs",
+        /// Several calls in one message, where the protocol has one.
+        Batch = "batch",
+        /// A name that only looks like a known one; another reader may take it for that.
+        NotCanonical = "not_canonical",
+        /// The head repeats something of the body and tells it otherwise.
+        HeaderDiffers = "header_differs",
     }
 }
 

@@ -9,7 +9,7 @@ use super::adapter::{CallKey, Channel, Piece};
 use super::error::{Code, ReadError};
 use super::events::text_piece;
 use super::json::Str;
-use super::message::{Call, CallKind, Message, Part, Role, Unread};
+use super::message::{Call, CallKind, Message, Part, Role, Shadow, Unread};
 use super::sse::{Place, Within};
 use super::text::Text;
 use super::tree;
@@ -30,6 +30,7 @@ enum What {
     Text { role: Role, at: Str, editable: bool, joined: Option<u32> },
     Call(CallAt),
     Unread(&'static str, UnjudgedReason),
+    Shadow(Range<usize>),
 }
 
 /// A call, or a piece of one, by its places.
@@ -72,6 +73,11 @@ impl CallAt {
         let string = |value: Option<Value<'_, '_>>| value.and_then(Value::string);
         Self { index, kind: CallKind::Function, id: string(id), name: string(name), arguments, executed: false, copy: false }
     }
+}
+
+/// The number of the channel in which the arguments of a call go on, where they are text too.
+pub(super) fn arguments_of(index: u32) -> u32 {
+    tree::join(index, "arguments")
 }
 
 /// How many things were found, at some moment.
@@ -130,19 +136,19 @@ impl Findings {
 
     /// Every string, key and telling number of a value. Words of the protocol are nobody's speech.
     pub(super) fn tree(&mut self, role: Role, value: Value<'_, '_>) -> Result<(), ReadError> {
-        self.walk(role, value, false)
+        self.walk(role, value, None)
     }
 
-    /// The same for what streams: each string alone, and joined with those of its field in other events,
-    /// since nobody knows whether the field is a delta.
-    pub(super) fn tree_both(&mut self, role: Role, value: Value<'_, '_>) -> Result<(), ReadError> {
-        self.walk(role, value, true)
+    /// The same for what streams: each string alone, and joined with those of the same field (below the
+    /// number `path`) in other events, since nobody knows whether the field is a delta.
+    pub(super) fn tree_both(&mut self, role: Role, value: Value<'_, '_>, path: u32) -> Result<(), ReadError> {
+        self.walk(role, value, Some(path))
     }
 
-    fn walk(&mut self, role: Role, value: Value<'_, '_>, both: bool) -> Result<(), ReadError> {
+    fn walk(&mut self, role: Role, value: Value<'_, '_>, both: Option<u32>) -> Result<(), ReadError> {
         let words = self.words;
-        let kind = tree::join(0, "type");
-        value.leaves(0, &mut |leaf, closed| {
+        let kind = both.map(|path| tree::join(path, "type"));
+        value.leaves(both.unwrap_or(0), &mut |leaf, closed| {
             let raw = value.raw(&leaf.at.at);
             if closed && words.binary_search(&raw).is_ok() {
                 return Ok(());
@@ -152,7 +158,7 @@ impl Findings {
             }
             let role = if leaf.value { role } else { Role::Other };
             self.push(What::Text { role, at: leaf.at.clone(), editable: leaf.value, joined: None })?;
-            if both && leaf.value && leaf.path != kind {
+            if leaf.value && kind.is_some_and(|kind| leaf.path != kind) {
                 self.push(What::Text { role, at: leaf.at, editable: true, joined: Some(leaf.path) })?;
             }
             Ok(())
@@ -204,12 +210,25 @@ impl Findings {
         }
     }
 
-    pub(super) fn call(&mut self, call: CallAt) -> Result<(), ReadError> {
-        self.push(What::Call(call))
+    /// A call. What the provider has run is only recorded as one, so its arguments are judged as text too.
+    pub(super) fn call(&mut self, call: CallAt, arguments: Option<Value<'_, '_>>) -> Result<(), ReadError> {
+        let CallAt { index, executed, copy, ref id, .. } = call;
+        let begins = id.is_some() || copy;
+        self.push(What::Call(call))?;
+        match arguments.filter(|_| executed) {
+            Some(said) if begins => self.say(Role::Assistant, said),
+            Some(piece) => self.go_on(Role::Assistant, arguments_of(index), piece, true),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn unread(&mut self, what: &'static str, reason: UnjudgedReason) -> Result<(), ReadError> {
         self.push(What::Unread(what, reason))
+    }
+
+    /// A value that repeats texts of the choice in another form; with an edit it becomes `null`.
+    pub(super) fn shadow(&mut self, value: Value<'_, '_>) -> Result<(), ReadError> {
+        self.push(What::Shadow(value.whole()))
     }
 
     /// What was found from `from` up to `to` is history, except what the system says.
@@ -251,6 +270,7 @@ impl Findings {
                         message.unread.push(unread);
                     }
                 }
+                What::Shadow(at) => message.shadows.push(Shadow { choice, at }),
             }
         }
         message
@@ -278,6 +298,7 @@ impl Findings {
                     out.push(Piece::Call { key: CallKey { choice, index }, kind, id, name, arguments, executed, copy });
                 }
                 What::Unread(what, reason) => out.push(Piece::Unread(Unread { what, reason })),
+                What::Shadow(at) => out.push(Piece::Shadow { choice, place: Place { at, within: Within::Value } }),
             }
         }
     }

@@ -49,7 +49,7 @@ impl Adapter for Generic {
         Answer { status, content_type: "application/problem+json", body: Bytes::from(problem(refusal)), retry_after }
     }
 
-    fn refuse_answer(&self, refusal: &Refusal<'_>, _body: &[u8], _choices: &[u32]) -> Answer {
+    fn refuse_answer(&self, refusal: &Refusal<'_>, _body: &[u8], _choices: &[u32], _notes: &RequestNotes) -> Answer {
         self.refuse_request(refusal, &RequestNotes::default())
     }
 }

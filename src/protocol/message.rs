@@ -3,6 +3,7 @@
 //! An adapter fills a [`Message`]; whoever judges sees nothing else. Promise of every adapter: each
 //! string of a body is in a part, in a call or (media) in `unread`; nothing passes unread in silence.
 
+use super::rpc::Rpc;
 use super::text::{Edit, Text};
 use crate::base::names::UnjudgedReason;
 
@@ -124,6 +125,8 @@ pub struct Message<'b> {
     pub unread: Vec<Unread>,
     /// Values that repeat texts in another form.
     pub shadows: Vec<Shadow>,
+    /// The call of JSON-RPC that a request is.
+    pub rpc: Option<Rpc>,
 }
 
 /// A JSON value that repeats texts of a choice in another form (token probabilities).
@@ -152,6 +155,7 @@ impl Message<'_> {
             include_usage: self.include_usage,
             choices: self.choices.max(1),
             model: self.model.clone(),
+            rpc: self.rpc.clone(),
         }
     }
 }
@@ -167,4 +171,6 @@ pub struct RequestNotes {
     pub choices: u32,
     /// The model asked for.
     pub model: Option<String>,
+    /// The call of JSON-RPC that the request is.
+    pub rpc: Option<Rpc>,
 }

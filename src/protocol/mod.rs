@@ -20,8 +20,11 @@ mod findings;
 pub mod generic;
 pub mod json;
 pub mod leaves;
+pub mod mcp;
 pub mod message;
 pub mod openai_chat;
+pub mod openai_responses;
+pub mod rpc;
 pub mod sniff;
 pub mod sse;
 pub mod text;
@@ -37,7 +40,8 @@ pub use sniff::{Shape, sniff};
 pub use text::{Edit, Text, patch};
 
 /// The adapters in the order in which they are asked. The last one claims everything.
-static ADAPTERS: &[&dyn Adapter] = &[&openai_chat::OpenAiChat, &anthropic::AnthropicMessages, &generic::Generic];
+static ADAPTERS: &[&dyn Adapter] =
+    &[&openai_chat::OpenAiChat, &openai_responses::OpenAiResponses, &anthropic::AnthropicMessages, &mcp::Mcp, &generic::Generic];
 
 /// The adapter for a request with this head.
 pub fn claim(head: &Head<'_>) -> &'static dyn Adapter {

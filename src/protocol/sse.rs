@@ -130,6 +130,20 @@ impl Event {
     /// The event's bytes with some texts changed; all else stays as it came. A replacement can forge
     /// no field: line ends in it become further data lines, or spaces outside the data.
     pub fn rewrite(&self, changes: &[Change<'_>]) -> Bytes {
+        let (in_data, mut in_raw) = self.edits(changes);
+        if !in_data.is_empty() {
+            in_raw.extend(self.data_edits(&in_data));
+        }
+        Bytes::from(patch(&self.raw, &in_raw))
+    }
+
+    /// The data with some texts changed.
+    pub fn data_with(&self, changes: &[Change<'_>]) -> Bytes {
+        if changes.is_empty() { self.data.clone() } else { Bytes::from(patch(&self.data, &self.edits(changes).0)) }
+    }
+
+    /// Changes as edits of the data and of the raw bytes.
+    fn edits(&self, changes: &[Change<'_>]) -> (Vec<Edit>, Vec<Edit>) {
         let mut in_data = Vec::new();
         let mut in_raw = Vec::new();
         for change in changes {
@@ -142,10 +156,7 @@ impl Event {
             let edit = self.text(change.place).edit(change.at.clone(), &with);
             if on_line { in_raw.extend(edit) } else { in_data.extend(edit) }
         }
-        if !in_data.is_empty() {
-            in_raw.extend(self.data_edits(&in_data));
-        }
-        Bytes::from(patch(&self.raw, &in_raw))
+        (in_data, in_raw)
     }
 
     /// Edits of the data as edits of the raw bytes.

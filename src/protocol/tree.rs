@@ -152,6 +152,11 @@ pub(super) fn opaque(text: &str) -> Option<UnjudgedReason> {
     (payload.len() >= OPAQUE_MIN && payload.bytes().all(coded)).then_some(reason)
 }
 
+/// Padding that is there to hide lengths: nothing but letters and digits, and not only digits.
+pub(super) fn is_padding(text: &str) -> bool {
+    text.len() <= 256 && text.bytes().all(|b| b.is_ascii_alphanumeric()) && text.bytes().any(|b| b.is_ascii_alphabetic())
+}
+
 /// Fills a [`Message`], within its ceiling.
 #[derive(Debug, Default)]
 pub(super) struct Collector<'b> {

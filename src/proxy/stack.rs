@@ -158,7 +158,7 @@ impl Common {
         let mut builder = GuardLayer::builder(self.live.clone())
             .evidence(self.log.clone())
             .route(route)
-            .outer(Outer { inbound: config.listen.iter().any(|l| l.lane == Lane::Inbound), tools: false })
+            .outer(Outer { inbound: faces(config, Lane::Inbound), tools: faces(config, Lane::Tools) })
             .facts(facts(config, program))
             .sessions(Arc::clone(&self.sessions))
             .budget(Arc::clone(&self.budget))
@@ -169,6 +169,11 @@ impl Common {
         }
         Stack::Guarded(builder.build().layer(beneath))
     }
+}
+
+/// Whether a listener faces that way.
+fn faces(config: &Config, lane: Lane) -> bool {
+    config.listen.iter().any(|listener| listener.lane == lane)
 }
 
 /// How a listener forwards.

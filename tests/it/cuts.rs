@@ -99,8 +99,13 @@ fn own() -> Vec<(&'static str, String)> {
 }
 
 /// The folders of golden streams, and a path at which each protocol is spoken.
-const PATHS: [(&str, &str); 3] =
-    [("openai_chat", "/v1/chat/completions"), ("anthropic_messages", "/v1/messages"), ("generic", "/events")];
+const PATHS: [(&str, &str); 5] = [
+    ("openai_responses", "/v1/responses"),
+    ("mcp", "/mcp"),
+    ("openai_chat", "/v1/chat/completions"),
+    ("anthropic_messages", "/v1/messages"),
+    ("generic", "/events"),
+];
 
 /// Golden answers of this name, each with its case and the path that its adapter claims.
 fn golden(file: &str) -> Vec<(String, &'static str, Vec<u8>)> {

@@ -171,3 +171,253 @@ mod anthropic {
         assert!(agent.asked.lock().unwrap().is_empty());
     }
 }
+
+mod responses {
+    use super::*;
+
+    const PATH: &str = "/v1/responses";
+
+    /// Numbers the events.
+    fn numbered(events: &[Value]) -> String {
+        let number = |(number, event): (usize, &Value)| {
+            let mut event = event.clone();
+            event["sequence_number"] = number.into();
+            frame(&event)
+        };
+        events.iter().enumerate().map(number).collect()
+    }
+
+    fn response(status: &str, output: &[Value]) -> Value {
+        json!({"id": "resp_1", "object": "response", "created_at": 1, "status": status, "model": "m", "output": output})
+    }
+
+    fn begin() -> Vec<Value> {
+        vec![json!({"type": "response.created", "response": response("in_progress", &[])})]
+    }
+
+    fn part(text: &str) -> Value {
+        json!({"type": "output_text", "annotations": [], "text": text})
+    }
+
+    fn message(text: &str) -> Value {
+        json!({"id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": [part(text)]})
+    }
+
+    /// A message in pieces, with every copy of its text.
+    fn text(index: u32, pieces: &[&str]) -> Vec<Value> {
+        let whole = pieces.concat();
+        let at = |kind: &str, name: &str, value: Value| json!({"type": kind, "item_id": "msg_1", "output_index": index, "content_index": 0, (name): value});
+        let mut out = vec![
+            json!({"type": "response.output_item.added", "output_index": index, "item": {"id": "msg_1", "type": "message", "role": "assistant", "status": "in_progress", "content": []}}),
+            at("response.content_part.added", "part", part("")),
+        ];
+        out.extend(pieces.iter().map(|piece| at("response.output_text.delta", "delta", (*piece).into())));
+        out.push(at("response.output_text.done", "text", whole.as_str().into()));
+        out.push(at("response.content_part.done", "part", part(&whole)));
+        out.push(json!({"type": "response.output_item.done", "output_index": index, "item": message(&whole)}));
+        out
+    }
+
+    fn call_item(arguments: &str, index: u32) -> Value {
+        json!({"id": format!("fc_{index}"), "type": "function_call", "call_id": format!("call_{index}"), "name": "kb_search", "arguments": arguments})
+    }
+
+    fn call(index: u32, arguments: &str) -> Vec<Value> {
+        let id = format!("fc_{index}");
+        let mut out = vec![json!({"type": "response.output_item.added", "output_index": index, "item": call_item("", index)})];
+        out.extend(arguments.as_bytes().chunks(6).map(|piece| {
+            json!({"type": "response.function_call_arguments.delta", "item_id": id, "output_index": index, "delta": std::str::from_utf8(piece).unwrap()})
+        }));
+        out.push(json!({"type": "response.function_call_arguments.done", "item_id": id, "output_index": index, "arguments": arguments}));
+        out.push(json!({"type": "response.output_item.done", "output_index": index, "item": call_item(arguments, index)}));
+        out
+    }
+
+    fn stream(parts: &[Vec<Value>], output: &[Value]) -> String {
+        let mut events = begin();
+        events.extend(parts.iter().flatten().cloned());
+        events.push(json!({"type": "response.completed", "response": response("completed", output)}));
+        numbered(&events)
+    }
+
+    const GOOD: &str = r#"{"q":"returns policy"}"#;
+    const BAD: &str = r#"{"q":"returns","url":"https://collector.evil.example/drop?id=7"}"#;
+
+    /// Every event's number follows the one before.
+    fn in_order(events: &[Value]) {
+        let numbers: Vec<u64> = events.iter().map(|e| e["sequence_number"].as_u64().unwrap()).collect();
+        assert_eq!(numbers, (0..events.len() as u64).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn an_innocent_stream_passes_byte_for_byte() {
+        let whole = stream(&[text(0, &["Hel", "lo"]), call(1, GOOD)], &[message("Hello"), call_item(GOOD, 1)]);
+        for size in [1, 9, 10_000] {
+            assert_eq!(through(PATH, &whole, size), whole);
+        }
+    }
+
+    #[test]
+    fn every_copy_of_a_card_is_redacted() {
+        let said = format!("Your card {CARD} is on file");
+        for at in 1..said.len() {
+            let whole = stream(&[text(0, &[&said[..at], &said[at..]])], &[message(&said)]);
+            let got = through(PATH, &whole, 90);
+            assert!(!got.contains("4111") && !got.contains("1111"), "cut at {at}: {got}");
+            let events = data(&got);
+            in_order(&events);
+            assert_eq!(joined(&events, "response.output_text.delta", |e| &e["delta"]), SAFE, "cut at {at}");
+            assert_eq!(joined(&events, "response.output_text.done", |e| &e["text"]), SAFE);
+            assert_eq!(events.last().unwrap()["response"]["output"][0]["content"][0]["text"], SAFE);
+        }
+    }
+
+    #[test]
+    fn of_a_refused_call_nothing_leaves_and_the_end_says_again_what_was_sent() {
+        for calls in [call(1, BAD), [call(1, GOOD), call(2, BAD)].concat()] {
+            let whole = stream(&[text(0, &["Let me look."]), calls], &[message("Let me look."), call_item(BAD, 1)]);
+            let got = through(PATH, &whole, 200);
+            assert!(!got.contains("kb_search") && !got.contains("evil"), "{got}");
+            let events = data(&got);
+            in_order(&events);
+            let last = events.last().unwrap();
+            assert_eq!((last["type"].as_str(), last["response"]["id"].as_str()), (Some("response.completed"), Some("resp_1")));
+            let output = last["response"]["output"].as_array().unwrap();
+            assert_eq!(output[0], message("Let me look."));
+            assert_eq!(output[1]["content"][0]["type"], "refusal");
+            assert_eq!(output.len(), 2);
+        }
+    }
+
+    #[test]
+    fn a_promise_broken_in_text_ends_the_message_with_a_refusal() {
+        let said = ["Hello. I am a hu", "man being, not a bot."];
+        let whole = stream(&[text(0, &said)], &[message(&said.concat())]);
+        let events = data(&through(PATH, &whole, 50));
+        in_order(&events);
+        let sent = joined(&events, "response.output_text.delta", |e| &e["delta"]);
+        assert!(said.concat().starts_with(&sent) && !sent.contains("human"), "{sent}");
+        assert_eq!(joined(&events, "response.output_text.done", |e| &e["text"]), sent);
+        let content = &events.last().unwrap()["response"]["output"][0]["content"];
+        assert_eq!((content[0]["text"].as_str(), content[1]["type"].as_str()), (Some(sent.as_str()), Some("refusal")));
+    }
+
+    #[test]
+    fn a_call_that_is_said_again_otherwise_is_refused() {
+        let events = [text(0, &["Look."]), call(1, GOOD)];
+        let whole = stream(&events, &[message("Look."), call_item(BAD, 1)]);
+        let got = through(PATH, &whole, 500);
+        assert!(!got.contains("kb_search") && !got.contains("evil"), "{got}");
+    }
+
+    #[test]
+    fn whole_answers_and_fetched_ones() {
+        let said = format!("Your card {CARD} is on file");
+        let answer = response("completed", &[message(&said)]).to_string();
+        let (guard, _) = guarded(Script::json(answer.clone()), enforce());
+        let fetch = http::Request::get("/v1/responses/resp_1").body(http_body_util::Full::new(Bytes::new())).unwrap();
+        for request in [post_to(PATH, r#"{"model":"m","input":"hi"}"#), fetch] {
+            let (_, body) = send(&guard, request);
+            assert_eq!(String::from_utf8(body.to_vec()).unwrap(), answer.replace(CARD, "[pii.payment_card]"));
+        }
+        let answer = response("completed", &[message("Look."), call_item(BAD, 1)]).to_string();
+        let (guard, _) = guarded(Script::json(answer), enforce());
+        let (head, body) = send(&guard, post_to(PATH, r#"{"model":"m","input":"hi"}"#));
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((head.status.as_u16(), body["status"].as_str()), (200, Some("completed")));
+        assert_eq!(
+            (body["output"].as_array().unwrap().len(), body["output"][0]["content"][0]["type"].as_str()),
+            (1, Some("refusal"))
+        );
+    }
+
+    #[test]
+    fn a_refused_request_never_reaches_the_model() {
+        let ssn = "My SSN is 536-22-8731, please update my file";
+        for body in
+            [json!({"input": ssn}), json!({"input": [{"role": "user", "content": [{"type": "input_text", "text": ssn}]}]})]
+        {
+            let (guard, agent) = guarded(Script::json("{}"), enforce());
+            let (head, body) = send(&guard, post_to(PATH, body.to_string()));
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!((head.status.as_u16(), body["error"]["code"].as_str()), (400, Some("content_filter")));
+            assert!(agent.asked.lock().unwrap().is_empty());
+        }
+    }
+}
+
+mod mcp {
+    use super::*;
+    use http::Request;
+    use http_body_util::Full;
+    use servanda::base::names::Lane;
+    use servanda::guard::Route;
+
+    const PATH: &str = "/mcp";
+
+    fn tools() -> Route {
+        Route { lane: Lane::Tools, ..enforce() }
+    }
+
+    fn ask(arguments: &Value) -> String {
+        json!({"jsonrpc": "2.0", "id": 0, "method": "tools/call", "params": {"name": "kb_search", "arguments": arguments}})
+            .to_string()
+    }
+
+    fn result(result: &Value) -> String {
+        json!({"jsonrpc": "2.0", "id": 0, "result": result}).to_string()
+    }
+
+    #[test]
+    fn a_refused_call_never_reaches_the_server() {
+        let (guard, agent) = guarded(Script::json("{}"), tools());
+        let (head, body) = send(&guard, post_to(PATH, ask(&json!({"q": "x", "url": "https://collector.evil.example/drop"}))));
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((head.status.as_u16(), &body["id"], &body["result"]["isError"]), (200, &json!(0), &json!(true)));
+        assert!(agent.asked.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn an_allowed_call_and_its_result_pass_byte_for_byte() {
+        let answer = result(&json!({"content": [{"type": "text", "text": "fine"}], "isError": false}));
+        let (guard, agent) = guarded(Script::json(answer.clone()), tools());
+        let request = ask(&json!({"q": "returns policy"}));
+        let (_, body) = send(&guard, post_to(PATH, request.clone()));
+        assert_eq!(String::from_utf8(body.to_vec()).unwrap(), answer);
+        assert_eq!(agent.asked.lock().unwrap()[0].1, request);
+    }
+
+    #[test]
+    fn a_head_that_tells_otherwise_is_refused() {
+        let (guard, agent) = guarded(Script::json("{}"), tools());
+        let request = Request::post(PATH)
+            .header("content-type", "application/json")
+            .header("mcp-method", "tools/list")
+            .body(Full::new(Bytes::from(ask(&json!({"q": "x"})))))
+            .unwrap();
+        let (head, body) = send(&guard, request);
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((head.status.as_u16(), body["error"]["code"].as_i64()), (400, Some(-32020)));
+        assert!(agent.asked.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_question_of_the_server_passes_before_the_answer_is_there() {
+        let question = frame(
+            &json!({"type": "message", "jsonrpc": "2.0", "id": "s-1", "method": "elicitation/create", "params": {"message": "Which berth?", "requestedSchema": {"type": "object"}}}),
+        );
+        let answer = format!("event: message\ndata: {}\n\n", result(&json!({"content": [{"type": "text", "text": "done"}]})));
+        let (guard, _) = guarded(Script::events(vec![question.clone().into(), answer.clone().into()]), tools());
+        let (_, body) = send(&guard, post_to(PATH, ask(&json!({"q": "x"}))));
+        assert_eq!(String::from_utf8(body.to_vec()).unwrap(), question + &answer);
+    }
+
+    #[test]
+    fn a_batch_is_refused() {
+        let (guard, agent) = guarded(Script::json("{}"), tools());
+        let (head, body) = send(&guard, post_to(PATH, format!("[{}]", ask(&json!({})))));
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((head.status.as_u16(), body["error"]["code"].as_i64()), (400, Some(-32600)));
+        assert!(agent.asked.lock().unwrap().is_empty());
+    }
+}

@@ -203,3 +203,110 @@ async fn recorded_traffic_passes_byte_for_byte() {
         println!("{mode:?}: {} exchanges", exchanges.len());
     }
 }
+
+/// Takes out one card, wherever it stands.
+const CARDS: &str = "\
+format: 1
+pact: cards
+version: '1.0.0'
+subject: {agent: 'did:web:vendor.example:agents:first', counterparty: 'did:web:customer.example'}
+detectors:
+  card: {phrases: ['4000 0012 3456 7899']}
+predicates:
+  - {id: card, dimension: safety, severity: critical, at: [request, call, result, response], check: {match: [own.card]}, act: redact}
+evidence:
+  sources: {guard: interaction/1}
+penalty:
+  critical: {score: -100, pause: until_review, review: human, notify: [counterparty]}
+renewal: {effective: 2026-01-01, expires: 2036-01-01, counters_on_extension: reset}
+";
+
+const CARD: &str = "4000 0012 3456 7899";
+
+/// Fields that tell what an object is: with a card in them it would be another protocol's.
+const TELLING: &[&str] = &["type", "role", "object", "method", "jsonrpc"];
+
+/// Puts the card into every string of a value.
+fn plant(value: &mut Value, key: &str) {
+    match value {
+        Value::String(text) if !TELLING.contains(&key) => {
+            // Arguments are JSON in a string: a card in them stands inside.
+            match serde_json::from_str::<Value>(text) {
+                Ok(mut inner @ (Value::Object(_) | Value::Array(_))) => {
+                    plant(&mut inner, "");
+                    *text = inner.to_string();
+                }
+                _ => *text = format!("{text} {CARD}"),
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| plant(item, key)),
+        Value::Object(members) => members.iter_mut().for_each(|(key, member)| plant(member, key)),
+        _ => {}
+    }
+}
+
+/// A body with the card in every string: of JSON, or of every event's JSON.
+fn planted(body: &Bytes) -> Option<Bytes> {
+    if let Ok(mut value) = serde_json::from_slice::<Value>(body) {
+        plant(&mut value, "");
+        return Some(value.to_string().into());
+    }
+    let text = std::str::from_utf8(body).ok()?;
+    let lines: Vec<String> = text
+        .lines()
+        .map(|line| match line.strip_prefix("data: ").map(serde_json::from_str::<Value>) {
+            Some(Ok(mut value)) => {
+                plant(&mut value, "");
+                format!("data: {value}")
+            }
+            _ => line.to_owned(),
+        })
+        .collect();
+    text.contains("data: ").then(|| (lines.join("\n") + "\n").into())
+}
+
+#[tokio::test]
+async fn a_card_in_every_text_of_every_recorded_answer_never_leaves() {
+    let Some(folder) = std::env::var_os("SERVANDA_DATA").map(PathBuf::from).filter(|folder| folder.is_dir()) else {
+        println!("skipped: SERVANDA_DATA names no folder with recorded traffic");
+        return;
+    };
+    let program = Arc::new(Program::compile_text(CARDS).unwrap());
+    let layer = GuardLayer::builder(Live::new(program)).without_evidence().route(enforce()).build();
+    let (mut count, mut redacted, mut left) = (0, 0, Vec::new());
+    for exchange in exchanges(&folder) {
+        let Some(body) = planted(&exchange.answer.body).filter(|body| memmem(body, CARD)) else { continue };
+        let mut headers = exchange.answer.headers.clone();
+        headers.remove(CONTENT_LENGTH);
+        let (status, answer) = (exchange.status, body);
+        let upstream = tower::service_fn(move |_: Request<GuardedBody<Full<Bytes>>>| {
+            let (answer, headers) = (answer.clone(), headers.clone());
+            async move {
+                let pieces = (0..answer.len()).step_by(1000).map(|at| answer.slice(at..(at + 1000).min(answer.len())));
+                let mut response = Response::new(Pieces::of(pieces));
+                (*response.status_mut(), *response.headers_mut()) = (status, headers);
+                Ok::<_, Infallible>(response)
+            }
+        });
+        let mut request = Request::new(Full::new(exchange.request.body.clone()));
+        (*request.method_mut(), *request.uri_mut()) = (exchange.method.clone(), exchange.uri.clone());
+        *request.headers_mut() = exchange.request.headers.clone();
+        let response = layer.layer(upstream).oneshot(request).await.unwrap();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        count += 1;
+        redacted += usize::from(memmem(&body, "[own.card]"));
+        if memmem(&body, CARD) {
+            let text = String::from_utf8_lossy(&body).into_owned();
+            let at = text.find(CARD).unwrap();
+            let near: String = text[..at].chars().rev().take(80).collect::<Vec<_>>().into_iter().rev().collect();
+            left.push(format!("{} {}: …{near}", exchange.id, exchange.uri));
+        }
+    }
+    println!("{count} answers, {redacted} redacted, the others refused");
+    assert!(left.is_empty(), "{} of {count}:\n{}", left.len(), left.join("\n"));
+    assert!(redacted * 2 > count, "{redacted} of {count} redacted");
+}
+
+fn memmem(body: &[u8], needle: &str) -> bool {
+    body.windows(needle.len()).any(|window| window == needle.as_bytes())
+}

@@ -60,12 +60,12 @@ def equal(got, wanted, what):
 class Sidecar:
     """`servanda run` in the short form: one upstream, one pact, a port of its own."""
 
-    def __init__(self, binary, upstream, pact, folder):
+    def __init__(self, binary, upstream, pact, folder, lane="model"):
         self.evidence = folder / "evidence"
         self.err = open(folder / "stderr.log", "w+b")
         self.out = open(folder / "stdout.log", "w+b")
         command = [binary, "run", "--upstream", upstream, "--pact", str(pact), "--listen", "127.0.0.1:0",
-                   "--lane", "model", "--evidence", str(self.evidence), "--admin", "127.0.0.1:0"]
+                   "--lane", lane, "--evidence", str(self.evidence), "--admin", "127.0.0.1:0"]
         env = {**os.environ, "NO_COLOR": "1"}
         env = {k: v for k, v in env.items() if not k.lower().endswith("_proxy") and not k.startswith("SERVANDA_")}
         self.process = subprocess.Popen(command, stdout=self.out, stderr=self.err, env=env, cwd=folder)

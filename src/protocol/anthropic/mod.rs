@@ -49,7 +49,7 @@ impl Adapter for AnthropicMessages {
         refuse::request(refusal, notes)
     }
 
-    fn refuse_answer(&self, refusal: &Refusal<'_>, body: &[u8], _choices: &[u32]) -> Answer {
+    fn refuse_answer(&self, refusal: &Refusal<'_>, body: &[u8], _choices: &[u32], _notes: &RequestNotes) -> Answer {
         refuse::answer(refusal, body)
     }
 }

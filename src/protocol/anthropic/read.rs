@@ -84,7 +84,7 @@ pub(super) fn block(block: Value<'_, '_>, index: u32, role: Role, f: &mut Findin
         // Streams begin with an empty input and send it in pieces.
         let input = block.get("input").filter(|input| !(input.is_object() && input.children().next().is_none()));
         let call = CallAt::new(index, block.get("id"), block.get("name"), Arguments::of(input));
-        f.call(CallAt { executed, ..call })?;
+        f.call(CallAt { executed, ..call }, input)?;
         return f.rest(Role::Other, block, &["type", "id", "name", "input"]);
     }
     match kind.as_ref() {

@@ -7,7 +7,7 @@ use super::refuse::{self, Given};
 use crate::protocol::adapter::{CallKey, Channel, Piece, Refusal, StreamReader};
 use crate::protocol::error::ReadError;
 use crate::protocol::events::{data_as_text, line_pieces};
-use crate::protocol::findings::{Arguments, CallAt, Findings};
+use crate::protocol::findings::{Arguments, CallAt, Findings, arguments_of};
 use crate::protocol::message::{CallKind, Finish, Message, NO_CHOICE, RequestNotes, Role, Usage};
 use crate::protocol::sse::{Change, Event};
 use crate::protocol::tree::join;
@@ -75,6 +75,8 @@ impl Events {
                 if let Some(at) = self.calls.iter().position(|(open, _)| *open == index)
                     && self.calls.swap_remove(at).1
                 {
+                    let (role, number) = (Role::Assistant, arguments_of(index));
+                    ends.push(Piece::TextEnd(Channel { choice: 0, role, number, joined: true }));
                     ends.push(Piece::CallEnd(CallKey { choice: 0, index }));
                 }
                 return Ok(noted(BLOCK_END));
@@ -100,7 +102,7 @@ impl Events {
             }
             "ping" | "error" => f.tree(Role::Other, root)?,
             // Nobody knows whether an unknown field is a delta or a whole.
-            _ => f.tree_both(Role::Assistant, root)?,
+            _ => f.tree_both(Role::Assistant, root, 0)?,
         }
         Ok(OTHER)
     }
@@ -114,7 +116,7 @@ impl Events {
         let (field, role) = match kind.as_ref() {
             "text" => ("text", Role::Assistant),
             "thinking" => ("thinking", Role::Reasoning),
-            kind if !read::is_known(kind) => return f.tree_both(Role::Assistant, block),
+            kind if !read::is_known(kind) => return f.tree_both(Role::Assistant, block, number(index)),
             _ => return read::block(block, index, Role::Assistant, f),
         };
         if let Some(text) = block.get(field) {
@@ -132,7 +134,8 @@ impl Events {
                 let executed = known.is_some_and(|(_, executed)| *executed);
                 let arguments = delta.get("partial_json").and_then(Value::string).map_or(Arguments::None, Arguments::String);
                 let (kind, copy) = (CallKind::Function, false);
-                f.call(CallAt { index, kind, id: None, name: None, arguments, executed, copy })?;
+                let piece = CallAt { index, kind, id: None, name: None, arguments, executed, copy };
+                f.call(piece, delta.get("partial_json"))?;
                 return f.rest(Role::Assistant, delta, &["type", "partial_json"]);
             }
             "signature_delta" => {
@@ -147,7 +150,7 @@ impl Events {
                 }
                 return f.rest(Role::Other, delta, &["type", "citation"]);
             }
-            _ => return f.tree_both(Role::Assistant, delta),
+            _ => return f.tree_both(Role::Assistant, delta, number(index)),
         };
         if let Some(text) = delta.get(taken) {
             f.go_on(role, number(index), text, role != Role::Reasoning)?;

@@ -75,11 +75,16 @@ fn a_soft_refusal_is_a_message() {
 #[test]
 fn an_answer_keeps_what_is_not_said() {
     let body = br#"{"model":"m","id":"msg_1","content":[{"text":"bad","type":"text"}],"type":"message","usage":{"input_tokens":3,"output_tokens":4},"stop_reason":"end_turn"}"#;
-    let out = json(&AnthropicMessages.refuse_answer(&refusal(BlockAs::Auto), body, &[0]).body);
+    let out = json(&AnthropicMessages.refuse_answer(&refusal(BlockAs::Auto), body, &[0], &RequestNotes::default()).body);
     assert_eq!((out["id"].as_str(), out["usage"]["output_tokens"].as_u64()), (Some("msg_1"), Some(4)));
     assert_eq!((out["content"].as_array().unwrap().len(), out["stop_reason"].as_str()), (0, Some("refusal")));
     assert!(out["stop_details"]["explanation"].as_str().unwrap().contains("rule `pii`"));
-    let error = AnthropicMessages.refuse_answer(&refusal(BlockAs::Auto), br#"{"type":"error","error":{"message":"x"}}"#, &[0]);
+    let error = AnthropicMessages.refuse_answer(
+        &refusal(BlockAs::Auto),
+        br#"{"type":"error","error":{"message":"x"}}"#,
+        &[0],
+        &RequestNotes::default(),
+    );
     assert_eq!(error.status, 400);
 }
 

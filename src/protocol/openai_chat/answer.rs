@@ -62,7 +62,7 @@ impl Body {
                 ("created", Token::Number(at)) => body.created = Some(at),
                 ("usage", Token::Object) => body.read_usage(reader, path)?,
                 ("object", Token::String(at)) if reader.raw(&at).starts_with("chat.completion") && at.at.len() <= 21 => {}
-                ("obfuscation", Token::String(at)) if is_padding(reader.raw(&at)) => {}
+                ("obfuscation", Token::String(at)) if tree::is_padding(reader.raw(&at)) => {}
                 (name, token) => {
                     if !FIELDS.contains(&name) {
                         body.other.push(Leaf { at: key, path: tree::join(0, "\u{0}key"), value: false });
@@ -159,11 +159,6 @@ fn keep_values(reader: &mut Reader<'_>, token: Token, path: u32, out: &mut Vec<L
         }
         Ok(())
     })
-}
-
-/// Padding that is there to hide lengths: nothing but letters and digits, and not only digits.
-fn is_padding(text: &str) -> bool {
-    text.len() <= 256 && text.bytes().all(|b| b.is_ascii_alphanumeric()) && text.bytes().any(|b| b.is_ascii_alphabetic())
 }
 
 /// Reads a whole answer. What is no completion (an error body, another JSON, plain text) is read as

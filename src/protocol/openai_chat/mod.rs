@@ -53,7 +53,7 @@ impl Adapter for OpenAiChat {
         refuse::request(refusal, notes)
     }
 
-    fn refuse_answer(&self, refusal: &Refusal<'_>, body: &[u8], choices: &[u32]) -> Answer {
+    fn refuse_answer(&self, refusal: &Refusal<'_>, body: &[u8], choices: &[u32], _notes: &RequestNotes) -> Answer {
         refuse::answer(refusal, body, choices)
     }
 }

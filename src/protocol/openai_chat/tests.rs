@@ -101,7 +101,7 @@ fn an_answer_is_refused_by_choice() {
     let message = OpenAiChat.read_answer(body).unwrap();
     assert_eq!(message.usage.unwrap().output, 4);
     assert_eq!(message.shadow_edits(1).count(), 1);
-    let out = OpenAiChat.refuse_answer(&refusal(), body, &[1]);
+    let out = OpenAiChat.refuse_answer(&refusal(), body, &[1], &RequestNotes::default());
     assert_eq!(out.status, 200);
     let out = json(&out.body);
     assert_eq!(out["choices"][0]["message"]["content"], "fine");
@@ -109,7 +109,7 @@ fn an_answer_is_refused_by_choice() {
     assert_eq!(out["choices"][1]["finish_reason"], "content_filter");
     assert!(out["choices"][1]["message"]["refusal"].as_str().unwrap().contains("rule `pii`"));
     assert_eq!((out["id"].as_str(), out["usage"]["total_tokens"].as_u64()), (Some("chatcmpl-1"), Some(7)));
-    let all = json(&OpenAiChat.refuse_answer(&refusal(), body, &[NO_CHOICE]).body);
+    let all = json(&OpenAiChat.refuse_answer(&refusal(), body, &[NO_CHOICE], &RequestNotes::default()).body);
     assert_eq!(all["choices"].as_array().unwrap().len(), 2);
     assert!(!all.to_string().contains("fine"));
 }
@@ -151,7 +151,7 @@ fn chunks_are_read_by_choice() {
         "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}\n\n",
         "data: [DONE]\n\n",
     );
-    let notes = RequestNotes { streaming: true, choices: 2, include_usage: true, model: None };
+    let notes = RequestNotes { streaming: true, choices: 2, include_usage: true, ..RequestNotes::default() };
     let mut reader = OpenAiChat.stream_reader(&notes);
     let mut all = Vec::new();
     for event in events(stream) {
@@ -241,6 +241,6 @@ fn reasoning_goes_on_whatever_its_words() {
 
 #[test]
 fn an_error_of_the_upstream_stays_an_error() {
-    let out = OpenAiChat.refuse_answer(&refusal(), br#"{"error":{"message":"x"}}"#, &[NO_CHOICE]);
+    let out = OpenAiChat.refuse_answer(&refusal(), br#"{"error":{"message":"x"}}"#, &[NO_CHOICE], &RequestNotes::default());
     assert_eq!((out.status.as_u16(), json(&out.body)["error"]["code"].as_str()), (400, Some("content_filter")));
 }

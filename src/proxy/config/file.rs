@@ -126,8 +126,8 @@ impl Config {
         };
         let origin = Origin::parse(upstream).map_err(|why| wrong(format!("the upstream `{upstream}` {why}")))?;
         let lane = lane.unwrap_or_else(|| guess_lane(&origin));
-        if matches!(lane, Lane::Tools | Lane::Egress) {
-            return Err(wrong(format!("the lane `{lane}` is not in this build; inbound and model are")));
+        if lane == Lane::Egress {
+            return Err(wrong(format!("the lane `{lane}` is not in this build; inbound, model and tools are")));
         }
         let evidence = Evidence::at(evidence_dir.map_or_else(|| PathBuf::from(evidence::DEFAULT_DIR), Path::to_owned));
         let bind = bind.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)));

@@ -37,6 +37,8 @@ pub enum Protocol {
     OpenAi,
     /// Anthropic's Messages.
     Anthropic,
+    /// MCP over Streamable HTTP.
+    Mcp,
     /// Any JSON or text.
     Generic,
 }
@@ -48,6 +50,7 @@ impl Protocol {
             Self::Auto => "auto",
             Self::OpenAi => "openai",
             Self::Anthropic => "anthropic",
+            Self::Mcp => "mcp",
             Self::Generic => "generic",
         }
     }
@@ -209,10 +212,9 @@ fn lane(section: &Section<'_>, out: &mut Diagnostics) -> Option<Lane> {
     if out.errors() > errors {
         return None;
     }
-    if matches!(lane, Some(Lane::Tools | Lane::Egress)) {
-        let word = lane.map_or("", Lane::as_str);
-        out.error("not_in_this_build", section.at("lane"), node.span, format!("the lane `{word}` is not in this build"))
-            .help("inbound and model are; tool calls are judged on the model lane");
+    if matches!(lane, Some(Lane::Egress)) {
+        out.error("not_in_this_build", section.at("lane"), node.span, "the lane `egress` is not in this build")
+            .help("inbound, model and tools are; hosts in calls are judged on those");
         return None;
     }
     lane
@@ -256,13 +258,13 @@ fn upstream(section: &Section<'_>, lane: Option<Lane>, out: &mut Diagnostics) ->
 }
 
 fn protocol(section: &Section<'_>, out: &mut Diagnostics) -> Protocol {
-    const ALL: [Protocol; 4] = [Protocol::Auto, Protocol::OpenAi, Protocol::Anthropic, Protocol::Generic];
-    const LATER: &[&str] = &["gemini", "bedrock", "mcp", "a2a", "ag-ui"];
+    const ALL: [Protocol; 5] = [Protocol::Auto, Protocol::OpenAi, Protocol::Anthropic, Protocol::Mcp, Protocol::Generic];
+    const LATER: &[&str] = &["gemini", "bedrock", "a2a", "ag-ui"];
     if let Some(node) = section.node("protocol")
         && let Some(word) = node.text().filter(|word| LATER.contains(word))
     {
         out.error("not_in_this_build", section.at("protocol"), node.span, format!("the protocol `{word}` is not in this build"))
-            .help("auto, openai, anthropic or generic; generic judges every string of a JSON body");
+            .help("auto, openai, anthropic, mcp or generic; generic judges every string of a JSON body");
         return Protocol::Auto;
     }
     let built = ALL.map(|protocol| (protocol.as_str(), protocol));

@@ -1,0 +1,89 @@
+//! Refusals as the SDKs of this protocol understand them: at status 200, with the reason where the model reads it.
+
+use http::StatusCode;
+use serde_json::{Value as Json, json};
+
+use crate::protocol::adapter::{Answer, Refusal, Why};
+use crate::protocol::error::Code;
+use crate::protocol::message::{NO_CHOICE, RequestNotes};
+use crate::protocol::rpc::{self, Rpc};
+use crate::protocol::text::{Edit, patch};
+use crate::protocol::value::Values;
+use crate::protocol::words::wording;
+
+/// The key of our word in `_meta`.
+const META: &str = "servanda/decision";
+
+/// The answer to a message that is refused before the server.
+pub(super) fn request(refusal: &Refusal<'_>, notes: &RequestNotes) -> Answer {
+    let rpc = notes.rpc.clone().unwrap_or_default();
+    // A server that is forbidden as a whole is forbidden by HTTP too, or clients try another way in.
+    let whole = matches!(rpc.method.as_str(), "initialize" | "server/discover") && refusal.why == Why::Permission;
+    if whole {
+        return rpc::json_answer(StatusCode::FORBIDDEN, &rpc::error_object(refusal, &rpc), None);
+    }
+    if refusal.why == Why::Unreadable(Code::HeaderDiffers) {
+        let mut error = rpc::error_object(refusal, &rpc);
+        if let Some(code) = error.pointer_mut("/error/code") {
+            *code = json!(-32020);
+        }
+        return rpc::json_answer(StatusCode::BAD_REQUEST, &error, None);
+    }
+    one(refusal, &rpc)
+}
+
+/// A result that tells the model, for a call; an error for everything else.
+fn one(refusal: &Refusal<'_>, rpc: &Rpc) -> Answer {
+    let told = rpc.method == "tools/call" && !matches!(refusal.why, Why::Engine | Why::Unreadable(_));
+    if told { rpc::json_answer(StatusCode::OK, &result(refusal, rpc), None) } else { rpc::error(refusal, rpc) }
+}
+
+/// The result of a refused call.
+fn result(refusal: &Refusal<'_>, rpc: &Rpc) -> Json {
+    let wording = wording(refusal);
+    let mut result = json!({
+        "content": [{"type": "text", "text": wording.message}],
+        "isError": true,
+        "_meta": {META: rpc::data(refusal, wording.code)},
+    });
+    // The era without sessions asks for it; the other one does not know it.
+    if let (Some(_), Some(members)) = (&rpc.version, result.as_object_mut()) {
+        members.insert("resultType".to_owned(), "complete".into());
+    }
+    json!({"jsonrpc": "2.0", "id": rpc.id(), "result": result})
+}
+
+/// The answer in place of a server's. Of a list of tools only the refused ones go.
+pub(super) fn answer(refusal: &Refusal<'_>, bytes: &[u8], choices: &[u32], notes: &RequestNotes) -> Answer {
+    let mut rpc = notes.rpc.clone().unwrap_or_default();
+    let values = Values::of_body(bytes).ok();
+    let root = values.as_ref().and_then(Values::root);
+    if rpc.id.is_empty()
+        && let Some(root) = root
+    {
+        rpc.id = Rpc::of(root).id;
+    }
+    let tools = root.and_then(|root| root.get("result")).and_then(|result| result.get("tools"));
+    let kept = !choices.is_empty() && !choices.contains(&NO_CHOICE) && refusal.why == Why::Content;
+    let Some(tools) = tools.filter(|tools| tools.is_array() && kept) else { return one(refusal, &rpc) };
+    let left: Vec<&str> = (0_u32..)
+        .zip(tools.children())
+        .filter(|(number, _)| !choices.contains(number))
+        .map(|(_, tool)| tool.raw(&tool.whole()))
+        .collect();
+    let edit = Edit { at: tools.at(), with: format!("[{}]", left.join(",")) };
+    Answer { status: StatusCode::OK, content_type: "application/json", body: patch(bytes, &[edit]).into(), retry_after: None }
+}
+
+/// The message that ends a stream: the answer that is waited for, or a word to whoever listens.
+pub(super) fn stream_end(refusal: &Refusal<'_>, notes: &RequestNotes) -> String {
+    let message = match &notes.rpc {
+        Some(rpc) if !rpc.id.is_empty() && rpc.method == "tools/call" && refusal.why != Why::Engine => result(refusal, rpc),
+        Some(rpc) if !rpc.id.is_empty() => rpc::error_object(refusal, rpc),
+        _ => {
+            let data = wording(refusal).message;
+            json!({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "error", "logger": "servanda", "data": data}})
+        }
+    };
+    format!("event: message\ndata: {message}\n\n")
+}
