@@ -3,7 +3,6 @@
 //! An adapter fills a [`Message`]; whoever judges sees nothing else. Promise of every adapter: each
 //! string of a body is in a part, in a call or (media) in `unread`; nothing passes unread in silence.
 
-use super::rpc::Rpc;
 use super::text::{Edit, Text};
 use crate::base::names::UnjudgedReason;
 
@@ -100,6 +99,17 @@ pub struct Unread {
     pub what: &'static str,
     /// Why.
     pub reason: UnjudgedReason,
+}
+
+/// A call of JSON-RPC, as far as its answer needs it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rpc {
+    /// The id as it is written; empty where there is none.
+    pub id: String,
+    /// The method; empty for a message that answers.
+    pub method: String,
+    /// The protocol version that the message tells of itself.
+    pub version: Option<String>,
 }
 
 /// One body, read.

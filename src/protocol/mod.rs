@@ -17,6 +17,7 @@ pub mod encoding;
 pub mod error;
 mod events;
 mod findings;
+pub mod gemini;
 pub mod generic;
 pub mod json;
 pub mod leaves;
@@ -24,7 +25,7 @@ pub mod mcp;
 pub mod message;
 pub mod openai_chat;
 pub mod openai_responses;
-pub mod rpc;
+mod rpc;
 pub mod sniff;
 pub mod sse;
 pub mod text;
@@ -35,13 +36,19 @@ mod words;
 pub use adapter::{Adapter, Answer, BlockAs, CallKey, Channel, Head, Piece, Refusal, StreamReader, Why};
 pub use error::{Code, ReadError};
 pub use leaves::leaves;
-pub use message::{Call, CallKind, Finish, Message, NO_CHOICE, Part, RequestNotes, Role, Shadow, Unread, Usage};
+pub use message::{Call, CallKind, Finish, Message, NO_CHOICE, Part, RequestNotes, Role, Rpc, Shadow, Unread, Usage};
 pub use sniff::{Shape, sniff};
 pub use text::{Edit, Text, patch};
 
 /// The adapters in the order in which they are asked. The last one claims everything.
-static ADAPTERS: &[&dyn Adapter] =
-    &[&openai_chat::OpenAiChat, &openai_responses::OpenAiResponses, &anthropic::AnthropicMessages, &mcp::Mcp, &generic::Generic];
+static ADAPTERS: &[&dyn Adapter] = &[
+    &openai_chat::OpenAiChat,
+    &openai_responses::OpenAiResponses,
+    &anthropic::AnthropicMessages,
+    &gemini::Gemini,
+    &mcp::Mcp,
+    &generic::Generic,
+];
 
 /// The adapter for a request with this head.
 pub fn claim(head: &Head<'_>) -> &'static dyn Adapter {

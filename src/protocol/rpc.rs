@@ -6,38 +6,26 @@ use serde_json::{Value as Json, json};
 
 use super::adapter::{Answer, Refusal, Why};
 use super::error::{Code, ReadError};
+use super::message::Rpc;
 use super::value::{Kind, Value};
 use super::words::{Wording, wording};
 
 /// The code of a refused call. The reserved ranges of JSON-RPC and of both protocols are below zero.
 pub(super) const REFUSED: i32 = 4030;
 
-/// A request as far as its answer needs it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rpc {
-    /// The id as it is written; empty where there is none.
-    pub id: String,
-    /// The method; empty for a message that answers.
-    pub method: String,
-    /// The protocol version that the message tells of itself.
-    pub version: Option<String>,
+/// The call that an object is.
+pub(super) fn of(root: Value<'_, '_>) -> Rpc {
+    let id = root.get("id").filter(|id| matches!(id.kind(), Kind::String { .. } | Kind::Number));
+    Rpc {
+        id: id.map(|id| root.raw(&id.whole()).to_owned()).unwrap_or_default(),
+        method: root.word_of("method").into_owned(),
+        version: None,
+    }
 }
 
-impl Rpc {
-    /// The call that an object is.
-    pub(super) fn of(root: Value<'_, '_>) -> Self {
-        let id = root.get("id").filter(|id| matches!(id.kind(), Kind::String { .. } | Kind::Number));
-        Self {
-            id: id.map(|id| root.raw(&id.whole()).to_owned()).unwrap_or_default(),
-            method: root.word_of("method").into_owned(),
-            version: None,
-        }
-    }
-
-    /// The id as JSON.
-    pub(super) fn id(&self) -> Json {
-        serde_json::from_str(&self.id).unwrap_or(Json::Null)
-    }
+/// The id as JSON.
+pub(super) fn id(rpc: &Rpc) -> Json {
+    serde_json::from_str(&rpc.id).unwrap_or(Json::Null)
 }
 
 /// Whether a method that nobody knows reads like one of `known`: another server may take it for that.
@@ -66,7 +54,7 @@ pub(super) fn error_object(refusal: &Refusal<'_>, rpc: &Rpc) -> Json {
         Why::Unreadable(_) => -32600,
         _ => REFUSED,
     };
-    json!({"jsonrpc": "2.0", "id": rpc.id(), "error": {"code": number, "message": message, "data": data(refusal, code)}})
+    json!({"jsonrpc": "2.0", "id": id(rpc), "error": {"code": number, "message": message, "data": data(refusal, code)}})
 }
 
 /// The same as an answer. Clients read the message only at status 200; what could not be read at all is an

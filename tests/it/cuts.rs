@@ -99,9 +99,10 @@ fn own() -> Vec<(&'static str, String)> {
 }
 
 /// The folders of golden streams, and a path at which each protocol is spoken.
-const PATHS: [(&str, &str); 5] = [
+const PATHS: [(&str, &str); 6] = [
     ("openai_responses", "/v1/responses"),
     ("mcp", "/mcp"),
+    ("gemini", "/v1beta/models/m:streamGenerateContent"),
     ("openai_chat", "/v1/chat/completions"),
     ("anthropic_messages", "/v1/messages"),
     ("generic", "/events"),

@@ -4,7 +4,7 @@ use crate::protocol::error::{Code, ReadError};
 use crate::protocol::findings::{Arguments, CallAt, Findings};
 use crate::protocol::generic;
 use crate::protocol::message::{Message, NO_CHOICE, Role};
-use crate::protocol::rpc::{self, Rpc};
+use crate::protocol::rpc;
 use crate::protocol::value::{Value, Values};
 use crate::protocol::{Shape, sniff};
 
@@ -58,7 +58,7 @@ pub(super) fn request(body: &[u8]) -> Result<Message<'_>, ReadError> {
     if !root.is_object() {
         return generic::read(body, Role::User, 0);
     }
-    let mut rpc = Rpc::of(root);
+    let mut rpc = rpc::of(root);
     rpc::checked(&rpc, root, METHODS)?;
     let params = root.get("params");
     let meta = params.and_then(|params| params.get("_meta"));

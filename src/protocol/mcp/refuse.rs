@@ -5,8 +5,8 @@ use serde_json::{Value as Json, json};
 
 use crate::protocol::adapter::{Answer, Refusal, Why};
 use crate::protocol::error::Code;
-use crate::protocol::message::{NO_CHOICE, RequestNotes};
-use crate::protocol::rpc::{self, Rpc};
+use crate::protocol::message::{NO_CHOICE, RequestNotes, Rpc};
+use crate::protocol::rpc;
 use crate::protocol::text::{Edit, patch};
 use crate::protocol::value::Values;
 use crate::protocol::words::wording;
@@ -50,7 +50,7 @@ fn result(refusal: &Refusal<'_>, rpc: &Rpc) -> Json {
     if let (Some(_), Some(members)) = (&rpc.version, result.as_object_mut()) {
         members.insert("resultType".to_owned(), "complete".into());
     }
-    json!({"jsonrpc": "2.0", "id": rpc.id(), "result": result})
+    json!({"jsonrpc": "2.0", "id": rpc::id(rpc), "result": result})
 }
 
 /// The answer in place of a server's. Of a list of tools only the refused ones go.
@@ -61,7 +61,7 @@ pub(super) fn answer(refusal: &Refusal<'_>, bytes: &[u8], choices: &[u32], notes
     if rpc.id.is_empty()
         && let Some(root) = root
     {
-        rpc.id = Rpc::of(root).id;
+        rpc.id = rpc::of(root).id;
     }
     let tools = root.and_then(|root| root.get("result")).and_then(|result| result.get("tools"));
     let kept = !choices.is_empty() && !choices.contains(&NO_CHOICE) && refusal.why == Why::Content;

@@ -37,6 +37,8 @@ pub enum Protocol {
     OpenAi,
     /// Anthropic's Messages.
     Anthropic,
+    /// Gemini's `generateContent`.
+    Gemini,
     /// MCP over Streamable HTTP.
     Mcp,
     /// Any JSON or text.
@@ -50,6 +52,7 @@ impl Protocol {
             Self::Auto => "auto",
             Self::OpenAi => "openai",
             Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
             Self::Mcp => "mcp",
             Self::Generic => "generic",
         }
@@ -258,13 +261,14 @@ fn upstream(section: &Section<'_>, lane: Option<Lane>, out: &mut Diagnostics) ->
 }
 
 fn protocol(section: &Section<'_>, out: &mut Diagnostics) -> Protocol {
-    const ALL: [Protocol; 5] = [Protocol::Auto, Protocol::OpenAi, Protocol::Anthropic, Protocol::Mcp, Protocol::Generic];
-    const LATER: &[&str] = &["gemini", "bedrock", "a2a", "ag-ui"];
+    const ALL: [Protocol; 6] =
+        [Protocol::Auto, Protocol::OpenAi, Protocol::Anthropic, Protocol::Gemini, Protocol::Mcp, Protocol::Generic];
+    const LATER: &[&str] = &["bedrock", "a2a", "ag-ui"];
     if let Some(node) = section.node("protocol")
         && let Some(word) = node.text().filter(|word| LATER.contains(word))
     {
         out.error("not_in_this_build", section.at("protocol"), node.span, format!("the protocol `{word}` is not in this build"))
-            .help("auto, openai, anthropic, mcp or generic; generic judges every string of a JSON body");
+            .help("auto, openai, anthropic, gemini, mcp or generic; generic judges every string of a JSON body");
         return Protocol::Auto;
     }
     let built = ALL.map(|protocol| (protocol.as_str(), protocol));
