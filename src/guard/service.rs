@@ -231,18 +231,16 @@ async fn take_answer<R: Body<Data = Bytes>>(
         return settle(exchange, head, |exchange| GuardedBody::answer(Bytes::new(), exchange));
     }
     let mut body = Box::pin(body);
+    let content_type = head.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
+    if content_type.is_some_and(|t| t.trim_start().to_ascii_lowercase().starts_with("text/event-stream")) {
+        // Its head waits for nothing: whatever comes is judged while it passes, and refused in the stream.
+        return stream(exchange, asked, head, VecDeque::new(), body).await;
+    }
     let Ok(first) = whole::peek(&mut body).await else { return broken_upstream(asked, exchange, head) };
     let content_type = head.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
     let coded = head.headers.contains_key(http::header::CONTENT_ENCODING);
-    let is_events = content_type.is_some_and(|t| t.trim_start().to_ascii_lowercase().starts_with("text/event-stream"));
     let start = first.front().cloned().unwrap_or_default();
-    let shape = if is_events {
-        Shape::EventStream
-    } else if coded || charset::is_wide(content_type, &start) {
-        Shape::Text
-    } else {
-        sniff(content_type, &start)
-    };
+    let shape = if coded || charset::is_wide(content_type, &start) { Shape::Text } else { sniff(content_type, &start) };
     match shape {
         Shape::EventStream => stream(exchange, asked, head, first, body).await,
         Shape::Binary => {

@@ -23,6 +23,7 @@ mod examples;
 mod forward;
 mod guard;
 mod kill;
+mod live;
 mod memory;
 mod protocols;
 mod readme;
