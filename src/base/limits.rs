@@ -39,6 +39,10 @@ pub const STREAM_KEPT_MAX: usize = 256 << 10;
 /// Channels (choice and field) and tool calls of one stream.
 pub const STREAM_CHANNELS_MAX: usize = 256;
 
+/// Seconds of silence after which a stream that holds back sends a comment, by default. Below the
+/// half minute after which some load balancers cut.
+pub const KEEP_ALIVE_SECONDS: u64 = 15;
+
 /// Exchanges at once, by default.
 pub const PARALLEL_MAX: usize = 1024;
 

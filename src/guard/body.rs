@@ -14,6 +14,7 @@ use http_body::{Body, Frame, SizeHint};
 use super::exchange::{End, Exchange};
 use super::headers;
 use super::pending::Durable;
+use super::pulse::{KEEP_ALIVE, Pulse};
 use super::refused::Refused;
 use super::stream::{Moved, Stream};
 use crate::base::names::Stage;
@@ -48,6 +49,7 @@ struct Passing<B: Body> {
     /// What waits for the log.
     wait: Option<(Durable, Moved)>,
     out: bytes::BytesMut,
+    pulse: Pulse,
     trailers: bool,
     over: bool,
     /// How the upstream failed; told to the client once what was decided has gone out.
@@ -97,6 +99,7 @@ impl<B: Body<Data = Bytes>> GuardedBody<B> {
             stream,
             wait: None,
             out: bytes::BytesMut::new(),
+            pulse: Pulse::new(exchange.route().keep_alive),
             trailers,
             over: false,
             failed: None,
@@ -188,9 +191,7 @@ impl<B: Body<Data = Bytes>> Passing<B> {
     fn poll(&mut self, exchange: &mut Exchange, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         loop {
             if let Some((wait, _)) = &mut self.wait {
-                let Poll::Ready(durable) = Pin::new(wait).poll(cx) else {
-                    return self.hand_on(exchange).map_or(Poll::Pending, |frame| Poll::Ready(Some(Ok(frame))));
-                };
+                let Poll::Ready(durable) = Pin::new(wait).poll(cx) else { return self.idle(exchange, cx) };
                 let Some((_, moved)) = self.wait.take() else { continue };
                 let moved = if durable { moved } else { self.stream.abort(exchange, Refused::unread(Stage::Call, Why::Engine)) };
                 self.take(Moved { wait: None, ..moved });
@@ -230,11 +231,26 @@ impl<B: Body<Data = Bytes>> Passing<B> {
                     self.take(moved);
                     self.over = true;
                 }
-                Poll::Pending => {
-                    return self.hand_on(exchange).map_or(Poll::Pending, |frame| Poll::Ready(Some(Ok(frame))));
-                }
+                Poll::Pending => return self.idle(exchange, cx),
             }
         }
+    }
+
+    /// Nothing more can be decided now: hands on what there is, or a comment when it holds back for long.
+    fn idle(&mut self, exchange: &mut Exchange, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        if let Some(frame) = self.hand_on(exchange) {
+            self.pulse.rest();
+            return Poll::Ready(Some(Ok(frame)));
+        }
+        if self.wait.is_none() && !self.stream.holds() {
+            self.pulse.rest();
+            return Poll::Pending;
+        }
+        ready!(self.pulse.poll(cx));
+        let comment = Bytes::from_static(KEEP_ALIVE);
+        exchange.altered();
+        exchange.delivered(&comment);
+        Poll::Ready(Some(Ok(Frame::data(comment))))
     }
 
     /// The next bytes of the upstream. Its trailers are not passed on.

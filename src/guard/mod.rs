@@ -12,6 +12,7 @@ pub(crate) mod held;
 pub mod layer;
 pub(crate) mod message;
 pub(crate) mod pending;
+pub(crate) mod pulse;
 pub(crate) mod refused;
 pub mod route;
 pub mod service;

@@ -3,7 +3,9 @@
 //! The pact says what must hold; these settings say how it is carried out here. They can make the
 //! guard stricter about what it could not read, never laxer about what it read.
 
-use crate::base::limits::{BODY_MAX, STREAM_HOLD_MAX, TOOL_CALL_MAX};
+use std::time::Duration;
+
+use crate::base::limits::{BODY_MAX, KEEP_ALIVE_SECONDS, STREAM_HOLD_MAX, TOOL_CALL_MAX};
 use crate::base::names::{Lane, Mode, UnjudgedReason};
 pub use crate::protocol::adapter::BlockAs;
 
@@ -30,6 +32,8 @@ pub struct Route {
     pub stream_hold_max: usize,
     /// Largest tool call in a stream, in bytes.
     pub tool_call_max: usize,
+    /// Silence after which a stream that holds back sends a comment; none for never. Needs tokio's timer.
+    pub keep_alive: Option<Duration>,
 }
 
 impl Default for Route {
@@ -45,6 +49,7 @@ impl Default for Route {
             body_max: BODY_MAX,
             stream_hold_max: STREAM_HOLD_MAX,
             tool_call_max: TOOL_CALL_MAX,
+            keep_alive: Some(Duration::from_secs(KEEP_ALIVE_SECONDS)),
         }
     }
 }

@@ -159,6 +159,11 @@ impl Stream {
         moved
     }
 
+    /// Whether bytes have come that the client does not have yet. It has none of an event that was begun.
+    pub(crate) fn holds(&self) -> bool {
+        self.acts && self.state == State::Running && (!self.held.is_empty() || self.framer.pending() > 0)
+    }
+
     /// Takes every whole event out of the framer.
     fn drain(&mut self, exchange: &mut Exchange, moved: &mut Moved, last: bool) -> Result<(), Halt> {
         loop {

@@ -154,6 +154,7 @@ impl Common {
             body_max: config.limits.body_max,
             stream_hold_max: config.limits.stream_hold_max,
             tool_call_max: config.limits.tool_call_max,
+            keep_alive: Some(config.limits.keep_alive),
         };
         let mut builder = GuardLayer::builder(self.live.clone())
             .evidence(self.log.clone())

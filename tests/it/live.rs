@@ -1,6 +1,7 @@
 //! Streams whose upstream takes its time: what the client has before the upstream goes on.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -9,6 +10,7 @@ use serde_json::json;
 use servanda::base::names::Mode;
 use servanda::evidence::Log;
 use servanda::guard::{GuardLayer, GuardedBody, Route};
+use tokio::time::{Instant, advance};
 use tower::{Layer, ServiceExt};
 
 use crate::support::guarded::{chat, chunk, enforce, support_pact};
@@ -64,8 +66,19 @@ where
     }
 }
 
+/// What the client reads next, and when, in seconds after `start`.
+async fn read(response: &mut Response<GuardedBody<Pieces>>, start: Instant) -> (u64, String) {
+    let frame = response.body_mut().frame().await.unwrap().unwrap();
+    (start.elapsed().as_secs(), String::from_utf8(frame.into_data().unwrap().to_vec()).unwrap())
+}
+
 fn text(text: &str) -> String {
     chunk(0, &json!({"content": text}), None)
+}
+
+fn call() -> String {
+    let call = json!([{"index": 0, "id": "c1", "type": "function", "function": {"name": "ticket_create", "arguments": "{}"}}]);
+    chunk(0, &json!({"tool_calls": call}), None)
 }
 
 fn end(reason: &str) -> String {
@@ -92,5 +105,76 @@ async fn the_head_of_a_stream_does_not_wait_for_its_body() {
             (&record["act"], &record["completion"], &record["mode"]),
             (&json!("allow"), &json!("completed"), &json!(mode.as_str()))
         );
+    }
+}
+
+const BEAT: &str = ": keep-alive\n\n";
+
+fn every_ten_seconds(mode: Mode) -> Route {
+    Route { mode, keep_alive: Some(Duration::from_secs(10)), ..enforce() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_holds_back_says_that_it_lives() {
+    let start = Instant::now();
+    // A call is held to the end of its turn; of a text what may yet become a match; of an event its beginning.
+    let half = text("a half event");
+    let (first, second) = half.split_at(20);
+    for (held, last) in [
+        (call(), end("tool_calls")),
+        (text("card 4111 1111 "), end("stop")),
+        (first.to_owned(), second.to_owned() + &end("stop")),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let log = Log::open(dir.path()).unwrap();
+        let (pace, mut response) = answer(every_ten_seconds(Mode::Enforce), "text/event-stream", Some(&log)).await;
+        let begun = start.elapsed().as_secs();
+        pace.send(text("One moment. ")).await;
+        assert_eq!(read(&mut response, start).await, (begun, text("One moment. ")));
+        pace.send(held.clone()).await;
+        for beat in 1..=3 {
+            assert_eq!(read(&mut response, start).await, (begun + 10 * beat, BEAT.to_owned()));
+        }
+        pace.send(last.clone()).await;
+        drop(pace);
+        let rest = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(rest, held + &last);
+        log.close().unwrap();
+        let record = written(dir.path()).into_iter().find(|r| r["kind"] == "exchange").unwrap();
+        assert_eq!((&record["act"], &record["completion"]), (&json!("allow"), &json!("completed")));
+        // The client got other bytes than the upstream sent, and the record commits to them.
+        assert!(record["commit"]["delivered"].is_string(), "{record}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_passes_is_left_alone() {
+    for mode in [Mode::Enforce, Mode::Flag, Mode::Observe] {
+        let (pace, mut response) = answer(every_ten_seconds(mode), "text/event-stream", None).await;
+        let start = Instant::now();
+        pace.send(text("One moment. ")).await;
+        assert_eq!(read(&mut response, start).await.1, text("One moment. "));
+        // Nothing is held: the upstream itself is silent.
+        let silent = tokio::time::timeout(Duration::from_secs(3600), response.body_mut().frame()).await;
+        assert!(silent.is_err(), "{mode:?}");
+        // What only watches holds nothing.
+        if mode != Mode::Enforce {
+            pace.send(call()).await;
+            assert_eq!(read(&mut response, start).await.1, call());
+            assert!(tokio::time::timeout(Duration::from_secs(3600), response.body_mut().frame()).await.is_err());
+            continue;
+        }
+        // A call is held, but text goes on beside it.
+        pace.send(call()).await;
+        for _ in 0..20 {
+            assert!(tokio::time::timeout(Duration::ZERO, response.body_mut().frame()).await.is_err());
+            advance(Duration::from_secs(9)).await;
+            pace.send(text("Still busy. ")).await;
+            assert_eq!(read(&mut response, start).await.1, text("Still busy. "));
+        }
+        pace.send(end("tool_calls")).await;
+        drop(pace);
+        let rest = response.into_body().collect().await.unwrap().to_bytes();
+        assert!(!String::from_utf8_lossy(&rest).contains("keep-alive"));
     }
 }

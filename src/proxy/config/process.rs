@@ -21,6 +21,8 @@ pub struct Limits {
     pub stream_hold_max: usize,
     /// One tool call in a stream.
     pub tool_call_max: usize,
+    /// Silence after which a stream that holds back sends a comment.
+    pub keep_alive: Duration,
     /// Exchanges at once.
     pub parallel_max: usize,
     /// Client connections at once.
@@ -40,6 +42,7 @@ impl Default for Limits {
             body_total_max: fixed::BODY_TOTAL_MAX,
             stream_hold_max: fixed::STREAM_HOLD_MAX,
             tool_call_max: fixed::TOOL_CALL_MAX,
+            keep_alive: Duration::from_secs(fixed::KEEP_ALIVE_SECONDS),
             parallel_max: fixed::PARALLEL_MAX,
             connections_max: fixed::CONNECTIONS_MAX,
             connect: Duration::from_secs(fixed::CONNECT_SECONDS),
@@ -96,6 +99,7 @@ pub(super) fn limits(root: &Section<'_>, out: &mut Diagnostics) -> Limits {
         "body_total_max",
         "stream_hold_max",
         "tool_call_max",
+        "keep_alive",
         "parallel_max",
         "connections_max",
         "connect",
@@ -115,6 +119,7 @@ pub(super) fn limits(root: &Section<'_>, out: &mut Diagnostics) -> Limits {
         body_total_max: size("body_total_max", default.body_total_max, out),
         stream_hold_max: size("stream_hold_max", default.stream_hold_max, out),
         tool_call_max: size("tool_call_max", default.tool_call_max, out),
+        keep_alive: section.duration("keep_alive", default.keep_alive, out),
         parallel_max: count("parallel_max", default.parallel_max, out),
         connections_max: count("connections_max", default.connections_max, out),
         connect: section.duration("connect", default.connect, out),
