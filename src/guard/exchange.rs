@@ -29,6 +29,7 @@ use crate::engine::stream::{Gate, Step, StreamJudge};
 use crate::evidence::log::Commitment;
 use crate::evidence::record::{self, Completion, Int, Moment};
 use crate::evidence::{LogHandle, Slot};
+use crate::program::Program;
 use crate::protocol::{Refusal, Usage, Why};
 
 /// How an exchange ended.
@@ -62,6 +63,8 @@ pub(crate) struct Exchange {
     tally: Tally,
     commits: Commits,
     refused: Option<Refused>,
+    /// What would have refused it at its head, were verdicts carried out.
+    spared: Option<Refused>,
     moment: Option<Moment>,
     end: Option<End>,
 }
@@ -76,7 +79,7 @@ impl Exchange {
     ) -> Result<Box<Self>, (Box<Self>, Refused)> {
         let program = shared.live.pin();
         let now_us = shared.clock.wall_us();
-        let in_force = program.in_force(now_us);
+        let term = out_of_term(&program, now_us);
         let entry = shared.budget.enter();
         let slot = shared.log.as_ref().map(LogHandle::reserve);
         let full = matches!(slot, Some(Err(_)));
@@ -90,7 +93,7 @@ impl Exchange {
         let scratch = Lent::new(gathered.program());
         let admitted = entry.is_some();
         let session = subject.session.view();
-        let exchange = Box::new(Self {
+        let mut exchange = Box::new(Self {
             shared: Arc::clone(shared),
             gathered,
             session,
@@ -108,12 +111,13 @@ impl Exchange {
             tally: Tally::default(),
             commits: Commits::default(),
             refused: None,
+            spared: None,
             moment: None,
             end: None,
         });
         let refused = |why, note| Refused::unread(Stage::Request, why).note(note);
-        if !admitted && exchange.acts() {
-            return Err((exchange, refused(Why::Engine, "parallel_max")));
+        if !admitted {
+            exchange = exchange.refused_or_spared(refused(Why::Engine, "parallel_max"))?;
         }
         if let (true, Some(log)) = (full, &shared.log) {
             if shared.route.when_full == WhenFull::Block && exchange.acts() {
@@ -122,10 +126,20 @@ impl Exchange {
             }
             log.pass_with_gap();
         }
-        if !in_force && exchange.acts() {
-            return Err((exchange, refused(Why::Permission, "expired")));
+        match term {
+            None => Ok(exchange),
+            Some(note) => exchange.refused_or_spared(refused(Why::Permission, note)),
         }
-        Ok(exchange)
+    }
+
+    /// Refuses at the head; where verdicts are not carried out, notes in act and reason what would have been.
+    fn refused_or_spared(mut self: Box<Self>, refused: Refused) -> Result<Box<Self>, (Box<Self>, Refused)> {
+        if self.acts() {
+            return Err((self, refused));
+        }
+        self.gathered.join(refused.act);
+        self.spared.get_or_insert(refused);
+        Ok(self)
     }
 
     // What the guard may do.
@@ -536,7 +550,7 @@ impl Exchange {
             moment: self.moment,
             pacts: vec![self.pact()],
             protocol: Some(self.protocol.into()),
-            reason: self.refused.as_ref().and_then(Refused::reason).map(Into::into),
+            reason: self.refused.as_ref().or(self.spared.as_ref()).and_then(Refused::reason).map(Into::into),
             route: Some(self.shared.route.name.as_str().into()),
             session: self.pseudonym(),
             size: Some(record::Size {
@@ -602,6 +616,15 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         self.close_up();
+    }
+}
+
+/// Why a pact binds nobody now: its term is over, or has not begun.
+fn out_of_term(program: &Program, now_us: i64) -> Option<&'static str> {
+    match program.identity().expires_us {
+        _ if program.in_force(now_us) => None,
+        Some(to) if now_us >= to => Some("expired"),
+        _ => Some("not_in_force"),
     }
 }
 

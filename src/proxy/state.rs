@@ -45,6 +45,13 @@ pub struct PactState {
     pub unenforced: Vec<String>,
 }
 
+impl PactState {
+    /// Whether its term is over.
+    pub fn is_over(&self, now_us: i64) -> bool {
+        self.expires.is_some_and(|from| now_us.div_euclid(1_000_000) >= from)
+    }
+}
+
 /// One listener.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ListenerState {

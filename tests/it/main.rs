@@ -32,6 +32,7 @@ mod reload;
 mod sidecar;
 mod smuggle;
 mod sockets;
+mod spared;
 mod support;
 mod tidy;
 mod traffic;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use serde_json::Value;
-use servanda::base::clock::SystemClock;
+use servanda::base::clock::{ManualClock, SharedClock, SystemClock};
 use servanda::pact::template::template;
 use servanda::pact::{Packs, Role, SealedPact, read};
 use servanda::proxy::serve::{Setup, Sidecar};
@@ -53,9 +53,13 @@ impl House {
     }
 
     async fn start(&self) -> Result<Sidecar, ProxyError> {
+        self.start_at(SystemClock::shared()).await
+    }
+
+    async fn start_at(&self, clock: SharedClock) -> Result<Sidecar, ProxyError> {
         let path = self.at("servanda.yaml");
         let (config, _) = Config::load(&path)?;
-        Sidecar::start(Setup { config, path: Some(path), clock: SystemClock::shared(), notice: None }).await
+        Sidecar::start(Setup { config, path: Some(path), clock, notice: None }).await
     }
 }
 
@@ -339,15 +343,44 @@ async fn a_pact_that_cannot_be_enforced_stops_the_start() {
 }
 
 #[tokio::test]
+async fn a_pact_that_runs_out_while_it_runs_is_told_and_refuses() {
+    for (mode, after, ready_after) in
+        [("enforce", StatusCode::FORBIDDEN, StatusCode::SERVICE_UNAVAILABLE), ("observe", StatusCode::OK, StatusCode::OK)]
+    {
+        let house = House::new().await;
+        house.write("first.pact.yaml", &minimal("1.0.0"));
+        house.config(&format!("pacts: [first.pact.yaml]\nroutes: [{{mode: {mode}}}]"));
+        // One second before the end of 2035.
+        let clock = Arc::new(ManualClock::at(2_082_758_399_000_000));
+        let sidecar = house.start_at(clock.clone()).await.unwrap();
+        let ask = || http1().request(post(address(&sidecar), "/a", CLEAN));
+        assert_eq!(ask().await.unwrap().status(), StatusCode::OK);
+        assert_eq!(json(sidecar.admin(), "/readyz").await.0, StatusCode::OK);
+        assert_eq!(json(sidecar.admin(), "/v1/status").await.1["expired"], false);
+        clock.advance_us(1_000_000);
+        assert_eq!(ask().await.unwrap().status(), after, "{mode}");
+        let (status, ready) = json(sidecar.admin(), "/readyz").await;
+        assert_eq!((status, &ready["ready"]), (ready_after, &Value::Bool(mode == "observe")), "{mode}");
+        assert!(ready["notes"].to_string().contains("expired"), "{ready}");
+        assert_eq!(json(sidecar.admin(), "/v1/status").await.1["expired"], true);
+        sidecar.stop().await.unwrap();
+        let told: Vec<_> = crate::support::written::written(&house.at("log"))
+            .iter()
+            .filter(|r| r["kind"] == "exchange")
+            .map(|r| (r["act"].as_str().unwrap().to_owned(), r["reason"].as_str().map(str::to_owned)))
+            .collect();
+        assert_eq!(told, [("allow".to_owned(), None), ("block".to_owned(), Some("expired".to_owned()))], "{mode}");
+    }
+}
+
+#[tokio::test]
 async fn too_many_at_once_are_told_to_come_back() {
     let house = House::new().await;
     house.write("first.pact.yaml", &minimal("1.0.0"));
     house.config("pacts: [first.pact.yaml]\nlimits: {parallel_max: 1}");
     let sidecar = house.start().await.unwrap();
     let pace = house.upstream.will_pace("text/event-stream");
-    let streaming = tokio::spawn(http1().request(post(address(&sidecar), "/a", CLEAN)));
-    pace.send("data: a\n\n").await;
-    let streaming = streaming.await.unwrap().unwrap();
+    let streaming = http1().request(post(address(&sidecar), "/a", CLEAN)).await.unwrap();
     let response = http1().request(post(address(&sidecar), "/b", CLEAN)).await.unwrap();
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(response.headers().contains_key("retry-after"));

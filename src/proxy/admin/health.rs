@@ -7,6 +7,7 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
+use crate::base::names::Mode;
 use crate::proxy::problem::Problem;
 
 use super::Context;
@@ -20,13 +21,21 @@ pub(super) async fn live() -> &'static str {
 pub(super) async fn ready(State(context): State<Context>) -> Response {
     let state = context.state.now();
     let failing = context.log.as_ref().is_some_and(crate::evidence::log::LogHandle::is_failing);
-    let ready = !state.draining && state.pact.is_some();
+    let expired = state.pact.as_ref().is_some_and(|pact| pact.is_over(context.clock.wall_us()));
+    // Who refuses everything is no place for traffic.
+    let refusing = expired && state.listeners.iter().any(|l| l.mode == Mode::Enforce.as_str());
+    let ready = !state.draining && state.pact.is_some() && !refusing;
     let mut notes: Vec<Value> = Vec::new();
     if state.draining {
         notes.push("the process is ending".into());
     }
     if state.pact.is_none() {
         notes.push("no pact is in force".into());
+    }
+    if expired {
+        let what =
+            if refusing { "where it is enforced every exchange is refused" } else { "exchanges pass, and their records say so" };
+        notes.push(format!("the pact has expired: {what}; bring a newer one").into());
     }
     if state.pact.as_ref().is_some_and(|p| !p.signed) {
         notes.push("development: there is no trust file, and nobody vouches for the pact".into());

@@ -26,6 +26,7 @@ pub(super) async fn status(State(context): State<Context>) -> Json<Value> {
         "draining": state.draining,
         "trust": state.trust,
         "pact": state.pact,
+        "expired": state.pact.as_ref().map(|pact| pact.is_over(context.clock.wall_us())),
         "listeners": state.listeners,
         "reload": state.reload,
         "reloads": {"loaded": loaded, "unchanged": unchanged, "refused": refused},

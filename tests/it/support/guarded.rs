@@ -123,6 +123,12 @@ pub(crate) fn guarded(script: Script, route: Route) -> (Guard<Agent>, Agent) {
     (layer.layer(agent.clone()), agent)
 }
 
+/// A layer in front of a script, and the script's own view.
+pub(crate) fn behind(layer: &GuardLayer, script: Script) -> (Guard<Agent>, Agent) {
+    let agent = Agent { script: Arc::new(script), asked: Arc::default(), left: Arc::default() };
+    (layer.layer(agent.clone()), agent)
+}
+
 /// The same with a log.
 pub(crate) fn recorded(script: Script, route: Route, log: &servanda::evidence::Log) -> Guard<Agent> {
     let agent = Agent { script: Arc::new(script), asked: Arc::default(), left: Arc::default() };
