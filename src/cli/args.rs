@@ -21,6 +21,7 @@ use super::shell::{Completions, Man};
 use super::sign::{Sign, Verify};
 use super::status::Status;
 use super::test::Test;
+use super::train::TrainTopic;
 
 /// A runtime guardrail for AI agents: signed pacts, enforced in the traffic, proven by evidence.
 #[derive(Debug, Parser)]
@@ -66,6 +67,8 @@ enum Command {
     Status(Status),
     /// List, show and test the detector packs.
     Packs(PacksCommand),
+    /// Make a topic of your own from labelled texts.
+    TrainTopic(TrainTopic),
     /// Print completions for a shell.
     Completions(Completions),
     /// Print the manual page, or write one a command.
@@ -89,6 +92,7 @@ impl Command {
             Self::Evidence(command) => command.run(screen),
             Self::Status(command) => command.run(screen),
             Self::Packs(command) => command.run(screen),
+            Self::TrainTopic(command) => command.run(screen),
             Self::Completions(command) => command.run(screen, Args::command()),
             Self::Man(command) => command.run(screen, Args::command()),
         }

@@ -21,3 +21,4 @@ mod sign;
 mod source;
 mod status;
 mod test;
+mod train;

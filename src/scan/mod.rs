@@ -26,6 +26,7 @@ mod tally;
 mod walk;
 mod whole;
 
+pub use phrase::words_of as words;
 pub use set::{ScanError, Scanner};
 pub use stream::StreamScanner;
 pub use whole::Scratch;

@@ -89,6 +89,11 @@ pub(super) fn words(phrase: &str) -> Vec<Vec<u8>> {
     words
 }
 
+/// The words of a text as phrases see them, ASCII letters in lower case.
+pub fn words_of(text: &str) -> Vec<String> {
+    words(text).into_iter().filter_map(|word| String::from_utf8(word).ok()).collect()
+}
+
 /// The most bytes a phrase can cover.
 pub(super) fn bytes_max(words: &[Vec<u8>]) -> usize {
     words.iter().map(Vec::len).sum::<usize>() + words.len().saturating_sub(1) * GAP_MAX
