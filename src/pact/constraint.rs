@@ -12,7 +12,7 @@ use crate::base::verdict::{Act, Severity};
 use crate::seal;
 
 use super::decimal::Decimal;
-use super::model::{MatchCheck, SetKind, Share};
+use super::model::{BoundCheck, Check, MatchCheck, MeasureCheck, Quantity, SetKind, Share, Statistic};
 use super::term::SemVer;
 
 /// Name of the pack, as pacts list it.
@@ -49,19 +49,54 @@ pub struct Stated {
     pub at: Vec<(Stage, Act)>,
     /// What is checked when the pact says nothing.
     pub default: Default,
-    /// The kinds of `set` that the pact's own check may be; empty: any check.
-    pub given: Vec<SetKind>,
+    /// What the pact's own check may be at these stages; empty: any check.
+    pub given: Vec<Given>,
 }
 
 /// What is checked when the pact gives no check.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Default {
-    /// No such finding.
-    Match(MatchCheck),
+    /// This.
+    Check(Box<Check>),
     /// Only tools of the catalogue.
     Catalogue,
-    /// The pact must give one.
+    /// Nothing here; where no entry of the constraint has a default, the pact must give a check.
     Given,
+}
+
+/// A kind of check that a pact may give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// A set of this kind.
+    Set(SetKind),
+    /// A check by its word.
+    Word(&'static str),
+}
+
+impl Given {
+    const WORDS: &'static [&'static str] = &["match", "args", "require", "bound", "flow", "measure", "judge"];
+
+    fn parse(text: &str) -> Option<Self> {
+        let word = || Self::WORDS.iter().find(|word| **word == text).map(|word| Self::Word(word));
+        SetKind::parse(text).map(Self::Set).or_else(word)
+    }
+
+    /// Whether a check is of this kind.
+    pub fn fits(self, check: &Check) -> bool {
+        match self {
+            Self::Set(kind) => matches!(check, Check::Set(set) if set.kind == kind),
+            Self::Word(word) => check.word() == word,
+        }
+    }
+}
+
+impl std::fmt::Display for Given {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Set(kind) => write!(f, "set: {kind}"),
+            Self::Word(word) => f.write_str(word),
+        }
+    }
 }
 
 impl Constraint {
@@ -139,16 +174,36 @@ fn stated(node: &Node) -> Option<Stated> {
     let at = node.get("at")?.entries().iter().map(|(stage, act)| Some((Stage::parse(&stage.text)?, Act::parse(act.text()?)?)));
     let owned = |list: Vec<&str>| list.into_iter().map(str::to_owned).collect();
     let labels: Vec<String> = owned(texts("match")?);
+    let own = |check| Default::Check(Box::new(check));
     let default = if !labels.is_empty() {
         let least = node.get("min_score").map_or(Some(0.0), Node::number).filter(|s| (0.0..=1.0).contains(s))?;
-        Default::Match(MatchCheck { labels, except: owned(texts("except")?), min_score_bp: (least * 10_000.0).round() as u16 })
+        let min_score_bp = (least * 10_000.0).round() as u16;
+        own(Check::Match(MatchCheck { labels, except: owned(texts("except")?), min_score_bp }))
+    } else if let Some(judge) = node.get("judge") {
+        own(Check::Judge(judge.text()?.to_owned()))
+    } else if let Some(bound) = node.get("bound") {
+        let quantity = Quantity::parse(bound.text()?)?;
+        own(Check::Bound(BoundCheck { quantity, min: limit(node, "min"), max: limit(node, "max") }))
+    } else if let Some(measure) = node.get("measure") {
+        let statistic = Statistic::parse(measure.text()?)?;
+        let argument = |key: &&str| Some(((*key).to_owned(), node.get(key)?.text()?.to_owned()));
+        let arguments = ["of", "is", "q", "num", "den", "per"].iter().filter_map(argument).collect();
+        own(Check::Measure(MeasureCheck { statistic, arguments }))
     } else if node.get("catalogue").is_some() {
         Default::Catalogue
     } else {
         Default::Given
     };
-    let given = texts("given")?.into_iter().map(SetKind::parse).collect::<Option<_>>()?;
+    let given = texts("given")?.into_iter().map(Given::parse).collect::<Option<_>>()?;
     Some(Stated { at: at.collect::<Option<_>>()?, default, given })
+}
+
+/// A limit, if there is one: a whole number.
+fn limit(node: &Node, key: &str) -> Option<Decimal> {
+    match node.get(key)?.value {
+        Value::Int(n) => Some(Decimal::from(n)),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -157,21 +212,36 @@ mod tests {
 
     #[test]
     fn the_shipped_file_reads_whole() {
-        assert_eq!(version(), SemVer { major: 1, minor: 0, patch: 0 });
+        assert_eq!(version(), SemVer { major: 1, minor: 1, patch: 0 });
         let names: Vec<&str> = all().iter().map(|c| c.name.as_str()).collect();
         assert_eq!(
             names,
             [
                 "NO_PII_EXFILTRATION",
                 "NO_IMPERSONATION",
+                "NO_UNAUTHORIZED_DATA_ACCESS",
                 "NO_PROMPT_INJECTION_RELAY",
+                "NO_ADVERSARIAL_TOOL_USE",
                 "NO_SCOPE_BREACH",
+                "NO_HALLUCINATED_CITATIONS",
                 "NO_UNAUTHORIZED_EXTERNAL_CALLS",
-                "NO_STATE_MUTATION_OUTSIDE_SCOPE"
+                "NO_STATE_MUTATION_OUTSIDE_SCOPE",
+                "NO_REASONING_MISDIRECTION",
+                "LATENCY_SLA",
+                "ESCALATION_RATE_LIMIT",
+                "DOCUMENTATION_ACCURACY",
+                "COST_PREDICTABILITY",
+                "RESPONSE_QUALITY_FLOOR"
             ]
         );
         assert_eq!(get("NO_IMPERSONATION").unwrap().default_id(), "no-impersonation");
         assert_eq!(get("NO_SCOPE_BREACH").unwrap().checks[0].default, Default::Given);
+        let Default::Check(check) = &get("LATENCY_SLA").unwrap().checks[0].default else { panic!("a check") };
+        let Check::Measure(latency) = &**check else { panic!("a measure") };
+        assert_eq!((latency.statistic, latency.arguments["q"].as_str()), (Statistic::Quantile, "0.99"));
+        for constraint in all() {
+            assert!(!constraint.decides.is_empty() && !constraint.leaves.is_empty(), "{}", constraint.name);
+        }
         assert!(digest().starts_with("sha256:"));
     }
 }

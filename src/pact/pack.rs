@@ -24,6 +24,9 @@ pub const SHIPPED: &[(&str, &str)] = &[
     ("secrets.yaml", include_str!("../../invariants/secrets.yaml")),
     ("injection.yaml", include_str!("../../invariants/injection.yaml")),
     ("impersonation.yaml", include_str!("../../invariants/impersonation.yaml")),
+    ("danger.yaml", include_str!("../../invariants/danger.yaml")),
+    ("citations.yaml", include_str!("../../invariants/citations.yaml")),
+    ("channels.yaml", include_str!("../../invariants/channels.yaml")),
     ("topics.yaml", include_str!("../../invariants/topics.yaml")),
     ("hosts.yaml", include_str!("../../invariants/hosts.yaml")),
 ];
@@ -516,6 +519,7 @@ fn join(field: &str, key: &str) -> String {
     if field.is_empty() { key.to_owned() } else { format!("{field}.{key}") }
 }
 
+pub mod train;
 mod weighted;
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
+use super::model::Check;
 use super::template::TEMPLATES;
 use super::{Packs, constraint, read};
 use crate::base::diagnostic::Level;
@@ -25,7 +26,8 @@ fn every_template_reads_without_a_word() {
 fn every_label_of_a_constraint_has_a_detector() {
     for constraint in constraint::all() {
         for stated in &constraint.checks {
-            let constraint::Default::Match(matching) = &stated.default else { continue };
+            let constraint::Default::Check(check) = &stated.default else { continue };
+            let Check::Match(matching) = &**check else { continue };
             for label in &matching.labels {
                 assert!(Packs::shipped().select(label).next().is_some(), "{}: {label}", constraint.name);
             }
@@ -53,6 +55,32 @@ fn a_constraint_is_one_predicate_with_a_check_per_stage_and_every_key_overrides(
     assert_eq!(acts("    check: {match: [pii.us_ssn]}\n").2, "request block, call block, response redact, egress block");
     let (id, severity, _) = acts("    id: pii\n    severity: major\n");
     assert_eq!((id.as_str(), severity), ("pii", Severity::Major));
+}
+
+#[test]
+fn a_constraint_takes_the_checks_that_its_entries_name() {
+    let stages = |rest: &str| {
+        let text = format!("format: 1\npredicates:\n  - {rest}");
+        let (pact, out) = read(&text, Packs::shipped());
+        let pact = pact.ok_or_else(|| out.render("pact", &text))?;
+        let checks = pact.pact().predicates[0].checks.clone();
+        let stages = checks.iter().flat_map(|c| c.stages.iter().map(|(s, a)| format!("{} {s} {a}", c.check.word())));
+        Ok::<_, String>(stages.collect::<Vec<_>>().join(", "))
+    };
+    // Without a check of the pact's own, the defaults; entries that only take one are left out.
+    assert_eq!(stages("constraint: NO_ADVERSARIAL_TOOL_USE").unwrap(), "match call block, match call flag");
+    assert_eq!(stages("constraint: RESPONSE_QUALITY_FLOOR").unwrap(), "bound end flag");
+    // Each kind of check goes to the stages of the entry that takes it.
+    let data = "constraint: NO_UNAUTHORIZED_DATA_ACCESS\n    check: {set: data, allow: [public]}";
+    assert_eq!(stages(data).unwrap(), "set call block, set response block, set egress block");
+    let target = "constraint: NO_UNAUTHORIZED_DATA_ACCESS\n    check: {set: target, deny: [crm]}\ntools:\n  a: {action: read, target: crm, effect: read}";
+    assert!(stages(target).unwrap().starts_with("set call block"));
+    let cap = "constraint: COST_PREDICTABILITY\n    check: {bound: tokens_out, max: 4000}";
+    assert_eq!(stages(cap).unwrap(), "bound end flag");
+    let links = "constraint: NO_HALLUCINATED_CITATIONS\n    check: {set: link_host, allow: [docs.example]}";
+    assert_eq!(stages(links).unwrap(), "set response block");
+    assert!(stages("constraint: NO_UNAUTHORIZED_DATA_ACCESS").unwrap_err().contains("set: target"));
+    assert!(stages("constraint: LATENCY_SLA\n    check: {match: [pii]}").unwrap_err().contains("measure"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::base::document::Value;
 use crate::base::names::{Lane, Stage, is_id};
 use crate::base::verdict::{Act, Severity};
 use crate::pact::condition::{Expr, ExprKind, Field};
-use crate::pact::constraint::{self, Constraint, Default};
+use crate::pact::constraint::{self, Constraint, Default, Given};
 use crate::pact::model::{Approve, Check, Predicate, SetCheck, SetKind, StageCheck};
 
 use super::check::{Names, check, condition, stages};
@@ -232,13 +232,15 @@ fn overridden(
     acts: &Acts,
     severity: Severity,
 ) -> StageCheck {
-    let kinds: Vec<SetKind> = constraint.checks.iter().flat_map(|c| c.given.iter().copied()).collect();
-    if !kinds.is_empty() && !matches!(&check, Check::Set(set) if kinds.contains(&set.kind)) {
-        let words: Vec<String> = kinds.iter().map(|k| format!("set: {k}")).collect();
+    let kinds: Vec<Given> = constraint.checks.iter().flat_map(|c| c.given.iter().copied()).collect();
+    if !kinds.is_empty() && !kinds.iter().any(|kind| kind.fits(&check)) {
+        let words: Vec<String> = kinds.iter().map(Given::to_string).collect();
         let message = format!("the check of {} is a `{}`", constraint.name, words.join("` or a `"));
         r.error("constraint_check", at, message);
     }
-    let own: BTreeMap<Stage, Act> = constraint.checks.iter().flat_map(|c| c.at.iter().copied()).collect();
+    let takes = |given: &[Given]| given.is_empty() || given.iter().any(|kind| kind.fits(&check));
+    let stated = constraint.checks.iter().filter(|c| takes(&c.given));
+    let own: BTreeMap<Stage, Act> = stated.flat_map(|c| c.at.iter().copied()).collect();
     let mut chosen: Vec<Stage> = given.map_or_else(|| own.keys().copied().collect(), <[Stage]>::to_vec);
     chosen.sort_unstable();
     chosen.dedup();
@@ -263,9 +265,10 @@ fn expanded(
                 .help("give a `check` of your own for it");
         }
     }
+    let has_default = constraint.checks.iter().any(|c| c.default != Default::Given);
     for stated in &constraint.checks {
         let check = match &stated.default {
-            Default::Match(matching) => Check::Match(matching.clone()),
+            Default::Check(check) => (**check).clone(),
             Default::Catalogue if !names.tools.is_empty() => {
                 let allow = names.tools.iter().map(|t| t.name.clone()).collect();
                 Check::Set(SetCheck { kind: SetKind::Tool, allow: Some(allow), deny: Vec::new() })
@@ -279,10 +282,11 @@ fn expanded(
                 .help("list the tools, or give a `check`");
                 continue;
             }
+            Default::Given if has_default => continue,
             Default::Given => {
-                let kind = stated.given.first().map_or("task", |k| k.as_str());
+                let kind = stated.given.first().map_or_else(|| "set: task".to_owned(), Given::to_string);
                 r.error("missing_key", at, format!("{} needs a `check` of the pact's own", constraint.name))
-                    .help(format!("for instance `check: {{set: {kind}, allow: […]}}`"));
+                    .help(format!("for instance `check: {{{kind}, allow: […]}}`"));
                 continue;
             }
         };
