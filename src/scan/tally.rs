@@ -172,7 +172,9 @@ impl Sums {
         }
         let (from, upto) = (self.looked.saturating_sub(view.base), to.saturating_sub(view.base));
         self.looked = to;
-        if (from..upto).any(|at| ends_at(view.bytes, at)) {
+        let between = view.bytes.get(from..upto).unwrap_or_default();
+        let (marks, rest) = (memchr::memchr3_iter(b'.', b'!', b'?', between), memchr::memchr3_iter(b'\n', 0xE3, 0xEF, between));
+        if marks.chain(rest).any(|at| ends_at(view.bytes, from + at)) {
             for rule in std::mem::take(&mut self.in_sentence) {
                 self.forget(rule);
                 self.touched.retain(|other| *other != rule);
