@@ -109,6 +109,13 @@ pub const LOG_QUEUE_RECORDS_MAX: usize = 8192;
 /// Bytes that wait for the log's thread.
 pub const LOG_QUEUE_BYTES_MAX: usize = 16 << 20;
 
+/// Records of messages refused before there was an exchange: as many at once, then so many a second. A
+/// person sees what comes in; a flood writes under a gigabyte a day.
+pub const REFUSALS_BURST: u64 = 64;
+
+/// Records a second of messages refused before there was an exchange.
+pub const REFUSALS_PER_SECOND: u64 = 8;
+
 /// Client connections at once, by default. Each idle one costs a few KiB.
 pub const CONNECTIONS_MAX: usize = 4096;
 

@@ -29,6 +29,11 @@ pub fn not_inspected(reason: UnjudgedReason) {
     metrics::counter!("servanda_not_inspected_total", "reason" => reason.as_str()).increment(1);
 }
 
+/// A message was refused before there was an exchange: `framing` or `gate`.
+pub fn refused(by: &'static str) {
+    metrics::counter!("servanda_refused_total", "by" => by).increment(1);
+}
+
 /// Longest time and most bytes that one stream held back.
 pub fn stream_hold(ns: u64, bytes: usize) {
     metrics::histogram!("servanda_stream_hold_seconds").record(ns as f64 / 1e9);

@@ -5,7 +5,7 @@
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use crate::base::names::{Mode, UnjudgedReason};
-use crate::base::verdict::Unjudged;
+use crate::base::verdict::{Act, Unjudged};
 
 /// The act, or `streaming` at the head of a stream.
 pub const VERDICT: HeaderName = HeaderName::from_static("x-servanda-verdict");
@@ -64,6 +64,16 @@ impl Stamp<'_> {
             set(UNJUDGED, &reasons(self.unjudged));
         }
     }
+}
+
+/// Marks an answer to a message that was refused before there was an exchange.
+pub fn refused_early(headers: &mut HeaderMap, record: &str, log: &str, mode: Mode) {
+    for (name, text) in [(VERDICT, Act::Block.as_str()), (RECORD, record), (LOG, log), (MODE, mode.as_str())] {
+        if let Ok(value) = HeaderValue::from_str(text) {
+            headers.insert(name, value);
+        }
+    }
+    final_refusal(headers);
 }
 
 /// Removes what others sent under our names: only the guard speaks for the guard.

@@ -12,6 +12,7 @@
 //! HTTP/2 passes: its frames carry their lengths, and the library checks them against `content-length`.
 
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use memchr::{memchr, memchr2};
@@ -32,12 +33,16 @@ pub struct Strict<T> {
     framing: Framing,
     /// What is still to be handed on after a refusal.
     poison: Option<&'static [u8]>,
+    refused: Refused,
 }
 
+/// Why a connection was refused, once it was; whoever serves it reads this at its end.
+pub type Refused = Arc<OnceLock<&'static str>>;
+
 impl<T> Strict<T> {
-    /// A fresh connection.
-    pub fn new(io: T) -> Self {
-        Self { io, framing: Framing::default(), poison: None }
+    /// A fresh connection. Why it is refused, if it is, is put into `refused`.
+    pub fn new(io: T, refused: Refused) -> Self {
+        Self { io, framing: Framing::default(), poison: None, refused }
     }
 }
 
@@ -50,6 +55,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Strict<T> {
             let fresh = buf.filled().get(before..).unwrap_or_default();
             let Err(refused) = this.framing.read(fresh) else { return Poll::Ready(Ok(())) };
             tracing::debug!(reason = refused.reason, "a message was refused for its framing");
+            this.refused.set(refused.reason).ok();
             buf.set_filled(before + refused.at);
             this.poison = Some(POISON);
         }

@@ -22,7 +22,7 @@ use crate::base::limits::{H2_STREAMS_MAX, HEAD_FIELDS_MAX, HEAD_MAX, HEAD_READ_S
 
 use super::body::BoxError;
 use super::drain::{self, Drain};
-use super::framing::Strict;
+use super::framing::{Refused, Strict};
 
 /// What answers the requests of a listener.
 pub(super) trait Answers: Send + Sync + 'static {
@@ -35,6 +35,9 @@ pub(super) trait Answers: Send + Sync + 'static {
         request: Request<Incoming>,
         peer: SocketAddr,
     ) -> impl Future<Output = Response<Self::Body>> + Send + 'static;
+
+    /// Is told why a connection ended whose message was none: it was answered without being asked for.
+    fn refused(&self, what: &'static str);
 }
 
 /// One accept loop. Ends after the drain, with its connections.
@@ -115,11 +118,13 @@ async fn connection<A: Answers>(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
+    let answers = Arc::clone(&app);
     let service = service_fn(move |request| {
-        let answer = Arc::clone(&app).answer(request, peer);
+        let answer = Arc::clone(&answers).answer(request, peer);
         async move { Ok::<_, Infallible>(answer.await) }
     });
-    let mut serving = pin!(server.serve_connection(TokioIo::new(Strict::new(stream)), service));
+    let refused = Refused::default();
+    let mut serving = pin!(server.serve_connection(TokioIo::new(Strict::new(stream, Arc::clone(&refused))), service));
     let mut end = pin!(drain.wait());
     let outcome = tokio::select! {
         outcome = serving.as_mut() => outcome,
@@ -128,7 +133,21 @@ async fn connection<A: Answers>(
             serving.await
         }
     };
+    let unreadable = outcome.as_ref().err().and_then(|error| unreadable(&**error));
+    if let Some(what) = refused.get().copied().or(unreadable) {
+        app.refused(what);
+    }
     if let Err(error) = outcome {
         tracing::debug!(%peer, error, "a connection broke off");
+    }
+}
+
+/// Why the library refused a head that the framing let pass. A connection that merely broke off is no refusal.
+fn unreadable(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    let error = error.downcast_ref::<hyper::Error>()?;
+    match error {
+        _ if error.is_parse_too_large() => Some("the head is too long"),
+        _ if error.is_parse() => Some("the head cannot be read"),
+        _ => None,
     }
 }

@@ -11,6 +11,7 @@ mod headers;
 mod listener;
 pub mod metrics;
 pub mod problem;
+mod refusals;
 pub mod reload;
 pub mod reverse;
 pub mod serve;

@@ -25,6 +25,7 @@ use super::drain::Drain;
 use super::error::ProxyError;
 use super::listener::Accept;
 use super::metrics;
+use super::refusals::Refusals;
 use super::reload::run::{Did, Reloader, Teller};
 use super::reload::watch::Watch;
 use super::reverse::Reverse;
@@ -35,7 +36,8 @@ use super::upstream::Upstreams;
 /// How long files must be quiet before they are read: editors write more than once.
 const QUIET: Duration = Duration::from_millis(50);
 
-/// How often histograms are folded, so that they do not grow between scrapes.
+/// How often histograms are folded, so that they do not grow between scrapes, and refusals that were only
+/// counted are written.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Wishes for a reload that may wait.
@@ -69,6 +71,7 @@ pub struct Sidecar {
     drain: Drain,
     state: Shared,
     wishes: mpsc::Sender<ReloadWish>,
+    refusals: Arc<Refusals>,
     log: Log,
 }
 
@@ -116,7 +119,9 @@ impl Sidecar {
         let config = reloader.config();
 
         let drain = Drain::default();
+        let refusals = Arc::new(Refusals::new(log.handle(), reloader.live().clone(), Arc::clone(&clock)));
         let common = Common {
+            refusals: Arc::clone(&refusals),
             live: reloader.live().clone(),
             log: log.handle(),
             budget: Arc::new(Budget::new(config.limits.body_total_max, config.limits.parallel_max)),
@@ -154,17 +159,19 @@ impl Sidecar {
                 tracing::error!(%error, "the admin port has ended");
             }
         });
-        if let Some(metrics) = metrics {
-            tasks.spawn(async move {
-                loop {
-                    tokio::time::sleep(UPKEEP).await;
+        let counted = Arc::clone(&refusals);
+        tasks.spawn(async move {
+            loop {
+                tokio::time::sleep(UPKEEP).await;
+                counted.settle();
+                if let Some(metrics) = &metrics {
                     metrics.run_upkeep();
                 }
-            });
-        }
+            }
+        });
         tasks.spawn(Reloads::start(reloader, common, guarded, inbox, state.clone())?.run());
         let token = made.then(|| config.admin.token_file.clone());
-        Ok(Self { serving, admin, token, tasks, drain, state, wishes, log })
+        Ok(Self { serving, admin, token, tasks, drain, state, wishes, refusals, log })
     }
 
     /// Where it listens, by name of the listener.
@@ -232,6 +239,7 @@ impl Sidecar {
             tracing::warn!(cut_off, "connections did not end in time");
         }
         self.tasks.shutdown().await;
+        self.refusals.settle();
         let sealed = tokio::task::spawn_blocking(move || self.log.close()).await;
         match sealed {
             Ok(Ok(records)) => Ok(Ended { cut_off, records }),

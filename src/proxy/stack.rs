@@ -15,10 +15,11 @@ use tower_layer::Layer as _;
 use tower_service::Service as _;
 
 use crate::base::clock::SharedClock;
-use crate::base::names::Lane;
+use crate::base::names::{Lane, Mode};
 use crate::engine::placing::Outer;
 use crate::engine::session::Sessions;
 use crate::evidence::log::LogHandle;
+use crate::evidence::record::RecordId;
 use crate::guard::layer::Notice;
 use crate::guard::subject::FactKind;
 use crate::guard::{self, Budget, FactSource, Guard, GuardLayer, GuardedBody, Peer};
@@ -28,6 +29,7 @@ use super::body::{Answer, AnswerError};
 use super::config::{Config, Listener};
 use super::gate;
 use super::listener::Answers;
+use super::refusals::{Door, Refusals, Refuser};
 use super::reverse::{Forward, Reverse};
 use super::upstream::Upstreams;
 
@@ -39,7 +41,15 @@ pub(super) enum Stack {
     /// Forwards and judges nothing.
     Bare(Reverse<Incoming>),
     /// Judges, then forwards.
-    Guarded(Guard<Beneath>),
+    Guarded(Guard<Beneath>, Door, Arc<Refusals>),
+}
+
+impl Stack {
+    /// Records what never became an exchange. Gives what the record is called and the log it stands in.
+    fn refused(&self, refuser: Refuser, what: &str) -> Option<(RecordId, &str, Mode)> {
+        let Self::Guarded(_, door, refusals) = self else { return None };
+        Some((refusals.refused(door, refuser, what)?, refusals.log_id(), door.mode))
+    }
 }
 
 /// A listener's application.
@@ -62,22 +72,32 @@ impl Answers for App {
     type Body = Reply;
 
     async fn answer(self: Arc<Self>, mut request: Request<Incoming>, peer: SocketAddr) -> Response<Reply> {
+        let stack = self.stack.load_full();
         if let Err(problem) = gate::check(request.method(), request.uri(), request.version(), request.headers()) {
             tracing::debug!(%peer, code = problem.code, "{}", problem.detail);
-            return problem.answer();
+            let mut answer = problem.answer();
+            if let Some((record, log, mode)) =
+                stack.refused(Refuser::Gate, problem.code).filter(|(.., mode)| *mode != Mode::Observe)
+            {
+                guard::headers::refused_early(answer.headers_mut(), &record.to_string(), log, mode);
+            }
+            return answer;
         }
         request.extensions_mut().insert(Peer(peer));
-        let stack = self.stack.load_full();
         match &*stack {
             Stack::Bare(reverse) => {
                 let Ok(response) = reverse.clone().call(request).await;
                 response.map(Reply::Own)
             }
-            Stack::Guarded(guard) => {
+            Stack::Guarded(guard, ..) => {
                 let Ok(response) = guard.clone().call(request).await;
                 response.map(Reply::Guarded)
             }
         }
+    }
+
+    fn refused(&self, what: &'static str) {
+        self.stack.load().refused(Refuser::Framing, what);
     }
 }
 
@@ -132,6 +152,7 @@ pub(super) struct Common {
     pub(super) upstreams: Upstreams,
     pub(super) clock: SharedClock,
     pub(super) notice: Option<Notice>,
+    pub(super) refusals: Arc<Refusals>,
 }
 
 impl Common {
@@ -168,7 +189,8 @@ impl Common {
         if let Some(notice) = &self.notice {
             builder = builder.notice(Arc::clone(notice));
         }
-        Stack::Guarded(builder.build().layer(beneath))
+        let door = Door { route: listener.name.clone(), lane: listener.lane, mode: chosen.mode };
+        Stack::Guarded(builder.build().layer(beneath), door, Arc::clone(&self.refusals))
     }
 }
 

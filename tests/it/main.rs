@@ -29,6 +29,7 @@ mod protocols;
 mod readme;
 mod records;
 mod reload;
+mod refusals;
 mod sidecar;
 mod smuggle;
 mod sockets;

@@ -24,27 +24,27 @@ const CLEAN: &str = r#"{"model":"m","messages":[{"role":"user","content":"Where 
 const AGENT: &str = "did:web:vendor.example:agents:first";
 
 /// A folder with a config and what it names.
-struct House {
+pub(crate) struct House {
     dir: tempfile::TempDir,
-    upstream: Upstream,
+    pub(crate) upstream: Upstream,
 }
 
 impl House {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self { dir: tempfile::tempdir().unwrap(), upstream: Upstream::start().await }
     }
 
-    fn at(&self, name: &str) -> PathBuf {
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         // As careful writers do: whole, then renamed.
         std::fs::write(self.at(".new"), text).unwrap();
         std::fs::rename(self.at(".new"), self.at(name)).unwrap();
     }
 
-    fn config(&self, more: &str) {
+    pub(crate) fn config(&self, more: &str) {
         let text = format!(
             "version: 1\nlisten: [{{name: inbound, bind: '127.0.0.1:0', lane: inbound, upstream: '{}'}}]\nadmin: {{bind: '127.0.0.1:0'}}\nevidence: {{dir: log}}\n{more}\n",
             self.upstream.url()
@@ -52,27 +52,27 @@ impl House {
         self.write("servanda.yaml", &text);
     }
 
-    async fn start(&self) -> Result<Sidecar, ProxyError> {
+    pub(crate) async fn start(&self) -> Result<Sidecar, ProxyError> {
         self.start_at(SystemClock::shared()).await
     }
 
-    async fn start_at(&self, clock: SharedClock) -> Result<Sidecar, ProxyError> {
+    pub(crate) async fn start_at(&self, clock: SharedClock) -> Result<Sidecar, ProxyError> {
         let path = self.at("servanda.yaml");
         let (config, _) = Config::load(&path)?;
         Sidecar::start(Setup { config, path: Some(path), clock, notice: None }).await
     }
 }
 
-fn address(sidecar: &Sidecar) -> SocketAddr {
+pub(crate) fn address(sidecar: &Sidecar) -> SocketAddr {
     sidecar.addresses()[0].1
 }
 
-async fn json(address: SocketAddr, path: &str) -> (StatusCode, Value) {
+pub(crate) async fn json(address: SocketAddr, path: &str) -> (StatusCode, Value) {
     let response = http1().request(get(address, path)).await.unwrap();
     (response.status(), serde_json::from_slice(&body(response).await).unwrap())
 }
 
-fn minimal(version: &str) -> String {
+pub(crate) fn minimal(version: &str) -> String {
     template("minimal").unwrap().replace("1.0.0", version)
 }
 
