@@ -14,6 +14,7 @@ use std::thread::JoinHandle;
 use super::error::LogError;
 use super::files::Files;
 use super::handle::{IdSource, LogHandle, Shared};
+use super::latest::Latest;
 use super::note::{self, Delegation, NoteKey};
 use super::options::LogOptions;
 use super::privacy::Secrets;
@@ -117,6 +118,7 @@ pub(crate) fn start(options: &LogOptions, files: Arc<dyn Files>) -> Result<(LogH
         shed: 0.into(),
         closed: false.into(),
         failing: false.into(),
+        latest: Latest::default(),
         spool_bytes: 0.into(),
         filling: false.into(),
         durable: 0.into(),

@@ -15,6 +15,7 @@ use std::task::{Context, Poll, Waker};
 use sha2::Digest as _;
 
 use super::error::LogError;
+use super::latest::{Latest, SignedHead};
 use super::merkle::leaf_hash;
 use super::privacy::{Commitment, Secrets};
 use super::record::{Completion, Exchange, Head, Int, Intervention, LogId, Record, RecordId, Text};
@@ -240,6 +241,7 @@ pub(crate) struct Shared {
     pub(crate) closed: AtomicBool,
     /// The last write or sync failed and has not succeeded since.
     pub(crate) failing: AtomicBool,
+    pub(crate) latest: Latest,
     pub(crate) spool_bytes: AtomicU64,
     /// What is on disk nears what may be kept.
     pub(crate) filling: AtomicBool,
@@ -399,6 +401,11 @@ impl LogHandle {
     /// Whether the disk refuses to take records right now.
     pub fn is_failing(&self) -> bool {
         self.shared.failing.load(Acquire)
+    }
+
+    /// The last signed head of this log, none before its first.
+    pub fn signed_head(&self) -> Option<Arc<SignedHead>> {
+        self.shared.latest.get()
     }
 
     /// Bytes of the logs of this directory on disk, as last counted.

@@ -16,6 +16,7 @@ pub mod fsck;
 mod handle;
 pub mod keeping;
 pub mod kind;
+mod latest;
 pub mod log;
 pub mod merkle;
 pub mod note;
@@ -36,4 +37,5 @@ pub mod verify;
 mod writer;
 
 pub use error::LogError;
+pub use latest::SignedHead;
 pub use log::{Full, Log, LogHandle, LogOptions, Slot, Ticket};

@@ -21,6 +21,7 @@ use super::counters::Counters;
 use super::error::LogError;
 use super::files::Files;
 use super::handle::{GapCause, Keeper, Message, Meta, Pending, Shared, canonical};
+use super::latest::SignedHead;
 use super::merkle::{Tree, leaf_hash};
 use super::note::{self, Checkpoint};
 use super::record::{ClockStep, ConfigChange, Gap, Heartbeat, Int, LogId, LogSeal, Record, RecordId, Spec, Tag, Text};
@@ -496,6 +497,7 @@ impl Writer {
             }
         }
         self.signed = head.size;
+        self.shared.latest.put(SignedHead { head, time_us: self.shared.clock.wall_us(), note: note.clone() });
         self.unpublished = Some(note);
         self.publish()
     }

@@ -175,6 +175,15 @@ async fn the_admin_port_tells_and_asks_for_its_token() {
     );
     assert_eq!(state["listeners"][0]["address"].as_str(), Some(address(&sidecar).to_string().as_str()));
     assert!(state["evidence"]["log"].is_string());
+    // The head is the published one, or an earlier one of the same log: another may have been signed since.
+    let head = &state["evidence"]["checkpoint"];
+    let note = head["note"].as_str().unwrap();
+    let signed =
+        format!("{}\n{}\n{}\n\n\u{2014} ", head["origin"].as_str().unwrap(), head["size"], head["root"].as_str().unwrap());
+    assert!(note.starts_with(&signed), "{note}");
+    assert_eq!(head["origin"], state["evidence"]["origin"]);
+    assert!(head["size"].as_u64().unwrap() <= state["evidence"]["records"].as_u64().unwrap());
+    assert!(head["time_us"].as_i64().unwrap() > 1_700_000_000_000_000);
     assert_eq!(json(admin, "/nothing").await.0, StatusCode::NOT_FOUND);
     assert_eq!(json(admin, "/v1/reload").await.0, StatusCode::METHOD_NOT_ALLOWED);
 

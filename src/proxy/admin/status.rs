@@ -4,6 +4,8 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};
 
+use crate::seal::encode;
+
 use super::Context;
 
 /// Version, listeners, pact, reloads, evidence.
@@ -18,6 +20,13 @@ pub(super) async fn status(State(context): State<Context>) -> Json<Value> {
             "spool_bytes": log.spool_bytes(),
             "filling": log.is_filling(),
             "failing": log.is_failing(),
+            "checkpoint": log.signed_head().map(|signed| json!({
+                "origin": signed.head.origin,
+                "size": signed.head.size,
+                "root": encode::base64(&signed.head.root.0),
+                "time_us": signed.time_us,
+                "note": signed.note,
+            })),
         })
     });
     Json(json!({
