@@ -108,6 +108,7 @@ pub fn main() -> ExitCode {
         Ok(Outcome::Fine) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::from(1),
         Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(error) if error.is_told() => ExitCode::from(2),
         Err(error) => {
             let word = screen.paint(Paint::Bad, "error:");
             screen.note(format_args!("{word} {}", safe_lines(&error.to_string())));

@@ -45,12 +45,14 @@ pub(super) struct CliError {
     help: Option<String>,
     /// The reader of our output has gone; nothing is left to be said.
     closed: bool,
+    /// It stands in the log already.
+    told: bool,
 }
 
 impl CliError {
     /// A mistake of the one who called.
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), help: None, closed: false }
+        Self { message: message.into(), help: None, closed: false, told: false }
     }
 
     /// A file that could not be read or written.
@@ -63,6 +65,16 @@ impl CliError {
     pub(super) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
+    }
+
+    /// The same, said elsewhere already.
+    pub(super) fn told(self) -> Self {
+        Self { told: true, ..self }
+    }
+
+    /// Whether it was said elsewhere already.
+    pub(super) fn is_told(&self) -> bool {
+        self.told
     }
 
     /// Whether only the pipe was closed.
@@ -82,7 +94,7 @@ impl std::error::Error for CliError {}
 
 impl From<io::Error> for CliError {
     fn from(error: io::Error) -> Self {
-        Self { message: error.to_string(), help: None, closed: error.kind() == io::ErrorKind::BrokenPipe }
+        Self { message: error.to_string(), help: None, closed: error.kind() == io::ErrorKind::BrokenPipe, told: false }
     }
 }
 

@@ -51,38 +51,61 @@ impl Run {
     /// Runs until SIGTERM or SIGINT.
     pub(super) fn run(&self, screen: &mut Screen) -> Answer {
         let config = self.config(screen)?;
-        log(config.telemetry.log);
+        let format = config.telemetry.log;
         let evidence = config.evidence.dir.clone();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(async {
-            let notice = match config.telemetry.log {
+        let ended = runtime.block_on(async {
+            let notice = match format {
                 LogFormat::Text => Some(notice(&evidence.display().to_string())),
                 LogFormat::Json => None,
             };
             let setup = Setup { config, path: self.config.clone(), clock: SystemClock::shared(), notice };
             let signals = Signals::hear().map_err(|e| CliError::new(e.to_string()))?;
             let sidecar = Sidecar::start(setup).await.map_err(|e| CliError::new(e.to_string()))?;
-            announce(screen, &sidecar, &evidence)?;
-            screen.flush()?;
-            let ended = sidecar.run(signals).await.map_err(|e| CliError::new(e.to_string()))?;
-            screen.line(format_args!(
-                "ended; {} in the sealed log",
-                count(usize::try_from(ended.records).unwrap_or(usize::MAX), "record")
-            ))?;
-            if ended.cut_off > 0 {
-                screen.note(format_args!("{} cut off", count(ended.cut_off, "connection")));
+            match format {
+                LogFormat::Text => announce(screen, &sidecar, &evidence)?,
+                LogFormat::Json => log_start(&sidecar, &evidence),
             }
-            Ok(Outcome::Fine)
-        })
+            screen.flush()?;
+            sidecar.run(signals).await.map_err(|e| CliError::new(e.to_string()))
+        });
+        match (format, ended) {
+            (LogFormat::Text, Ok(ended)) => {
+                let records = count(usize::try_from(ended.records).unwrap_or(usize::MAX), "record");
+                screen.line(format_args!("ended; {records} in the sealed log"))?;
+                if ended.cut_off > 0 {
+                    screen.note(format_args!("{} cut off", count(ended.cut_off, "connection")));
+                }
+            }
+            (LogFormat::Json, Ok(ended)) => tracing::info!(records = ended.records, cut_off = ended.cut_off, "ended"),
+            (LogFormat::Text, Err(error)) => return Err(error),
+            (LogFormat::Json, Err(error)) => {
+                tracing::error!("{error}");
+                return Err(error.told());
+            }
+        }
+        Ok(Outcome::Fine)
     }
 
+    /// The config, and the log in the form that it asks for.
     fn config(&self, screen: &mut Screen) -> Result<Config, CliError> {
         if let Some(path) = &self.config {
             let (config, warnings) = Config::load(path).map_err(|e| CliError::new(e.to_string()))?;
-            let text = super::input::document(path)?;
-            screen.diagnostics(&path.display().to_string(), &text, &warnings);
+            log(config.telemetry.log);
+            match config.telemetry.log {
+                LogFormat::Text => {
+                    let text = super::input::document(path)?;
+                    screen.diagnostics(&path.display().to_string(), &text, &warnings);
+                }
+                LogFormat::Json => {
+                    for warning in &warnings {
+                        tracing::warn!(file = %path.display(), field = warning.field, code = warning.code, "{}", warning.message);
+                    }
+                }
+            }
             return Ok(config);
         }
+        log(LogFormat::Text);
         let upstream = self.upstream.as_deref().unwrap_or_default();
         let short = Config::short(upstream, self.pact.as_deref(), self.listen, self.lane, self.evidence.as_deref());
         let mut config = short.map_err(|e| CliError::new(e.to_string()))?;
@@ -119,6 +142,21 @@ pub(super) fn announce(screen: &mut Screen, sidecar: &Sidecar, evidence: &std::p
         screen.note(format_args!("made the token of the admin port: {}", token.display()));
     }
     Ok(())
+}
+
+/// The same for those who collect logs: every line is an event of its own.
+fn log_start(sidecar: &Sidecar, evidence: &std::path::Path) {
+    let state = sidecar.state();
+    for l in &state.listeners {
+        tracing::info!(listener = l.name, address = l.address, lane = l.lane, mode = l.mode, upstream = l.upstream, "listening");
+    }
+    if let Some(pact) = state.pact.filter(|pact| !pact.unenforced.is_empty()) {
+        tracing::warn!(predicates = pact.unenforced.join(", "), "not enforced by this build");
+    }
+    if let Some(token) = sidecar.made_token() {
+        tracing::info!(file = %token.display(), "made the token of the admin port");
+    }
+    tracing::info!(evidence = %evidence.display(), admin = %sidecar.admin(), "started");
 }
 
 /// Tells every intervention in one line, with the command that explains it.

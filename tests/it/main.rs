@@ -26,6 +26,7 @@ mod kill;
 mod live;
 mod memory;
 mod protocols;
+mod logs;
 mod readme;
 mod records;
 mod reload;
