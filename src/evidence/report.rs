@@ -174,7 +174,13 @@ impl Report {
     /// For people.
     pub fn text(&self) -> String {
         let mut out = Lines::default();
-        out.line(format_args!("{}  {} records in {} logs, {}", self.outcome.as_str(), self.records, self.logs.len(), self.trust));
+        out.line(format_args!(
+            "{}  {} in {}, {}",
+            self.outcome.as_str(),
+            many(self.records, "record"),
+            many(self.logs.len() as u64, "log"),
+            self.trust
+        ));
         if self.trust != PINNED {
             out.line(format_args!(
                 "  The root key was read from the directory itself. To check against a key you trust, give it: {}",
@@ -219,13 +225,17 @@ fn counts(map: &BTreeMap<String, u64>) -> String {
     map.iter().map(|(name, count)| format!("{} {count}", plain(name))).collect::<Vec<_>>().join(", ")
 }
 
+fn many(count: u64, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
 impl LogReport {
     fn tell(&self, out: &mut Lines) {
         let (outcome, state) = (self.outcome.as_str(), self.state.as_str());
         out.line(format_args!(
-            "{outcome}  {}  {state}, {} records, head signed at {}",
+            "{outcome}  {}  {state}, {}, head signed at {}",
             plain(&self.origin),
-            self.records,
+            many(self.records, "record"),
             self.signed
         ));
         if !self.kinds.is_empty() {
@@ -234,17 +244,17 @@ impl LogReport {
         if !self.acts.is_empty() {
             out.line(format_args!("  exchanges: {}", counts(&self.acts)));
         }
-        for (count, what) in [
-            (self.pruned, "records at the front were taken away by retention"),
-            (self.unjudged, "exchanges of which something was not inspected"),
-            (self.lost, "records declared as not written"),
-            (self.unknown_kind, "records of a kind this build does not know"),
-            (self.open_exchanges, "exchanges begun that have no end here"),
-            (self.uncovered, "records at the end that no signed head covers yet"),
-            (self.torn_bytes, "bytes of a torn tail"),
+        for (count, noun, what) in [
+            (self.pruned, "record", "at the front taken away by retention"),
+            (self.unjudged, "exchange", "of which something was not inspected"),
+            (self.lost, "record", "declared as not written"),
+            (self.unknown_kind, "record", "of a kind this build does not know"),
+            (self.open_exchanges, "exchange", "begun without an end here"),
+            (self.uncovered, "record", "at the end that no signed head covers yet"),
+            (self.torn_bytes, "byte", "of a torn tail"),
         ] {
             if count > 0 {
-                out.line(format_args!("  {count} {what}"));
+                out.line(format_args!("  {} {what}", many(count, noun)));
             }
         }
         for (first, last) in &self.missing {
