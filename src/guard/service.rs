@@ -26,6 +26,7 @@ use super::stream::Stream;
 use super::subject;
 use super::whole::{self, Collected, Judged};
 use crate::base::names::{Stage, UnjudgedReason};
+use crate::protocol::lines::says_lines;
 use crate::protocol::{self, Adapter, Answer, Code, Head, ReadError, RequestNotes, Shape, Why, charset, sniff};
 
 /// A service with a guard before it. It has no error of its own: what it refuses is answered.
@@ -232,7 +233,8 @@ async fn take_answer<R: Body<Data = Bytes>>(
     }
     let mut body = Box::pin(body);
     let content_type = head.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
-    if content_type.is_some_and(|t| t.trim_start().to_ascii_lowercase().starts_with("text/event-stream")) {
+    let is_lines = content_type.is_some_and(says_lines);
+    if is_lines || content_type.is_some_and(|t| t.trim_start().to_ascii_lowercase().starts_with("text/event-stream")) {
         // Its head waits for nothing: whatever comes is judged while it passes, and refused in the stream.
         return stream(exchange, asked, head, VecDeque::new(), body).await;
     }
@@ -339,7 +341,11 @@ async fn stream<R: Body<Data = Bytes>>(
         exchange.stamp(&mut head.headers, Some("streaming"));
     }
     exchange.streams();
-    let stream = Stream::new(asked.adapter.stream_reader(&asked.notes), &exchange);
+    let lines = head.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).is_some_and(says_lines);
+    let stream = match lines {
+        true => Stream::lines(&exchange),
+        false => Stream::events(asked.adapter.stream_reader(&asked.notes), &exchange),
+    };
     let trailers = asked.trailers && exchange.marks();
     let body = GuardedBody::stream(first, rest.into(), decoder, stream, trailers, exchange);
     Response::from_parts(head, body)

@@ -23,14 +23,15 @@ use crate::engine::event::{Event, ToolEvent};
 use crate::engine::judge::{Place, redacted};
 use crate::engine::placing::MessagePart;
 use crate::engine::stream::{Gate, Step};
+use crate::protocol::lines::{Cutter, Lines};
 use crate::protocol::message::CallKind;
 use crate::protocol::sse::{self, Change, Framer};
-use crate::protocol::{CallKey, Channel, Code, Piece, ReadError, StreamReader, Why};
+use crate::protocol::{CallKey, Channel, Code, Piece, ReadError, StreamReader, Why, generic};
 
 /// The judging half of a streamed answer: bytes in, bytes out, no I/O.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    framer: Framer,
+    framer: Cutter,
     reader: Box<dyn StreamReader>,
     /// Holds and changes; otherwise only watches.
     acts: bool,
@@ -83,10 +84,19 @@ pub(crate) struct Moved {
 }
 
 impl Stream {
-    /// A stream at its first byte.
-    pub(crate) fn new(reader: Box<dyn StreamReader>, exchange: &Exchange) -> Self {
+    /// A stream of events at its first byte.
+    pub(crate) fn events(reader: Box<dyn StreamReader>, exchange: &Exchange) -> Self {
+        Self::new(Cutter::Events(Framer::new(SSE_EVENT_MAX)), reader, exchange)
+    }
+
+    /// A stream of lines of JSON at its first byte.
+    pub(crate) fn lines(exchange: &Exchange) -> Self {
+        Self::new(Cutter::Lines(Lines::new(SSE_EVENT_MAX)), generic::line_reader(), exchange)
+    }
+
+    fn new(framer: Cutter, reader: Box<dyn StreamReader>, exchange: &Exchange) -> Self {
         Self {
-            framer: Framer::new(SSE_EVENT_MAX),
+            framer,
             reader,
             acts: exchange.acts(),
             gates: Vec::new(),
@@ -157,6 +167,11 @@ impl Stream {
         self.halt(exchange, &Halt::Refuse(refused), &mut moved);
         moved.over = true;
         moved
+    }
+
+    /// Whether a comment may stand between its units.
+    pub(crate) fn has_comments(&self) -> bool {
+        matches!(self.framer, Cutter::Events(_))
     }
 
     /// Whether bytes have come that the client does not have yet. It has none of an event that was begun.

@@ -1,7 +1,7 @@
 //! Pieces of an event that every protocol has alike: the lines beside the data.
 
 use super::adapter::{Channel, Piece};
-use super::error::ReadError;
+use super::error::{Code, ReadError};
 use super::json::{Reader, Str};
 use super::message::{NO_CHOICE, Role};
 use super::sse::{Event, Field, Place, Within};
@@ -14,7 +14,11 @@ pub(super) fn text_piece(channel: Channel, at: &Str, editable: bool) -> Option<P
 }
 
 /// Comments, names, ids and unknown fields as texts of their own: a client may show them.
-pub(super) fn line_pieces(event: &Event, out: &mut Vec<Piece>) {
+///
+/// # Errors
+/// A line that is no field has escapes: it may be JSON to a client that does not look at the content type,
+/// and what it would read there is not what we would.
+pub(super) fn line_pieces(event: &Event, out: &mut Vec<Piece>) -> Result<(), ReadError> {
     for line in event.lines() {
         let value = event.raw().get(line.value.clone()).unwrap_or_default();
         let telling = match line.field {
@@ -27,7 +31,11 @@ pub(super) fn line_pieces(event: &Event, out: &mut Vec<Piece>) {
             let place = Place { at: line.value.clone(), within: Within::Line };
             out.push(Piece::Text { channel, place, editable: true });
         }
+        if line.field == Field::Unknown && memchr::memmem::find(value, b"\\u").is_some() {
+            return Err(ReadError::new(Code::InvalidJson, line.value.start));
+        }
     }
+    Ok(())
 }
 
 /// The data of an event that is no object: every string of it, or the whole as a text.

@@ -247,7 +247,7 @@ struct Events {
 
 impl StreamReader for Events {
     fn read(&mut self, event: &Event, out: &mut Vec<Piece>) -> Result<(), ReadError> {
-        line_pieces(event, out);
+        line_pieces(event, out)?;
         if event.data().is_empty() {
             return Ok(());
         }

@@ -41,7 +41,7 @@ impl Adapter for Generic {
     }
 
     fn stream_reader(&self, _notes: &RequestNotes) -> Box<dyn StreamReader> {
-        Box::new(Events { done: false })
+        Box::new(Events { done: false, lines: false })
     }
 
     fn refuse_request(&self, refusal: &Refusal<'_>, _notes: &RequestNotes) -> Answer {
@@ -108,14 +108,23 @@ fn is_text_after_all(body: &[u8], error: ReadError) -> bool {
     unlike_json && std::str::from_utf8(body).is_ok() && memchr::memmem::find(body, b"\\u").is_none()
 }
 
+/// A reader for lines of JSON, whatever protocol their path belongs to.
+pub fn line_reader() -> Box<dyn StreamReader> {
+    Box::new(Events { done: false, lines: true })
+}
+
 #[derive(Debug)]
 struct Events {
     done: bool,
+    /// What is read and written are lines, not events.
+    lines: bool,
 }
 
 impl StreamReader for Events {
     fn read(&mut self, event: &Event, out: &mut Vec<Piece>) -> Result<(), ReadError> {
-        line_pieces(event, out);
+        if !self.lines {
+            line_pieces(event, out)?;
+        }
         let data = event.data();
         if data.is_empty() {
             return Ok(());
@@ -143,6 +152,9 @@ impl StreamReader for Events {
         if std::str::from_utf8(data).is_err() {
             return Err(ReadError::new(Code::InvalidUtf8, 0));
         }
+        if self.lines && memchr::memmem::find(data, b"\\u").is_some() {
+            return Err(ReadError::new(Code::InvalidJson, 0));
+        }
         let place = Place { at: 0..data.len(), within: Within::Data };
         out.push(Piece::Text { channel: channel(field, false), place: place.clone(), editable: true });
         out.push(Piece::Text { channel: channel(field, true), place, editable: true });
@@ -155,6 +167,7 @@ impl StreamReader for Events {
         if std::mem::replace(&mut self.done, true) {
             return Bytes::new();
         }
-        Bytes::from(format!("event: error\ndata: {}\n\n", problem(refusal)))
+        let problem = problem(refusal);
+        Bytes::from(if self.lines { problem + "\n" } else { format!("event: error\ndata: {problem}\n\n") })
     }
 }

@@ -21,6 +21,7 @@ pub mod gemini;
 pub mod generic;
 pub mod json;
 pub mod leaves;
+pub mod lines;
 pub mod mcp;
 pub mod message;
 pub mod openai_chat;

@@ -84,9 +84,20 @@ pub struct Event {
     lines: Vec<Line>,
     data: Bytes,
     ended: bool,
+    /// A line of its own: what is written into it may not end it.
+    bare: bool,
 }
 
 impl Event {
+    /// One line with its end, if it has one: all of it is data.
+    pub(super) fn of_line(raw: Bytes) -> Self {
+        let line = raw.strip_suffix(b"\n").unwrap_or(&raw);
+        let end = line.strip_suffix(b"\r").unwrap_or(line).len();
+        let lines = if end == 0 { Vec::new() } else { vec![Line { whole: 0..end, value: 0..end, field: Field::Data }] };
+        let ended = end < raw.len();
+        Self { data: raw.slice(..end), raw, lines, ended, bare: true }
+    }
+
     /// The bytes as they came.
     pub fn raw(&self) -> &Bytes {
         &self.raw
@@ -147,14 +158,14 @@ impl Event {
         let mut in_data = Vec::new();
         let mut in_raw = Vec::new();
         for change in changes {
-            let on_line = change.place.within == Within::Line;
+            let on_line = self.bare || change.place.within == Within::Line;
             let with = if on_line {
                 change.with.replace(['\n', '\r'], " ")
             } else {
                 change.with.replace("\r\n", "\n").replace('\r', "\n")
             };
             let edit = self.text(change.place).edit(change.at.clone(), &with);
-            if on_line { in_raw.extend(edit) } else { in_data.extend(edit) }
+            if change.place.within == Within::Line { in_raw.extend(edit) } else { in_data.extend(edit) }
         }
         (in_data, in_raw)
     }
@@ -345,7 +356,7 @@ impl Framer {
                 Bytes::from(joined)
             }
         };
-        Event { raw, lines, data, ended }
+        Event { raw, lines, data, ended, bare: false }
     }
 }
 

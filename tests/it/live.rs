@@ -178,3 +178,65 @@ async fn a_stream_that_passes_is_left_alone() {
         assert!(!String::from_utf8_lossy(&rest).contains("keep-alive"));
     }
 }
+
+fn line(text: &str) -> String {
+    json!({"model": "m", "message": {"role": "assistant", "content": text}, "done": false}).to_string() + "\n"
+}
+
+#[tokio::test]
+async fn lines_of_json_pass_one_by_one() {
+    for mode in [Mode::Enforce, Mode::Observe] {
+        let (pace, mut response) = answer(every_ten_seconds(mode), "application/x-ndjson", None).await;
+        let start = Instant::now();
+        // Each line is with the client before the upstream writes the next.
+        for text in ["One moment. ", "One \u{1F600} \"moment\". ", "Still busy. "] {
+            let line = json!({"response": text, "done": false}).to_string() + "\n";
+            pace.send(line.clone()).await;
+            assert_eq!(read(&mut response, start).await.1, line, "{mode:?}");
+        }
+        drop(pace);
+        assert!(response.body_mut().frame().await.is_none());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn lines_of_json_are_judged_each_and_together() {
+    let all = async |mode, lines: &[String], size: usize| {
+        let (pace, response) = answer(every_ten_seconds(mode), "application/x-ndjson; charset=utf-8", None).await;
+        let rest = tokio::spawn(response.into_body().collect());
+        for chunk in lines.concat().as_bytes().chunks(size) {
+            // After a block nobody reads the upstream any more.
+            if !pace.offer(Bytes::copy_from_slice(chunk)).await {
+                break;
+            }
+        }
+        // What is held is held in silence: a line has no place for a comment.
+        advance(Duration::from_secs(60)).await;
+        drop(pace);
+        String::from_utf8(rest.await.unwrap().unwrap().to_bytes().to_vec()).unwrap()
+    };
+    let whole = [line("Your card 4111 1111 1111 1111 is on file"), line("Good bye")];
+    let split = [line("Your card 4111 1111"), line(" 1111 1111 is on file"), line("Good bye")];
+    let block = [line("Hello. "), line("I am a human"), line(" being. More.")];
+    for size in [1, 13, 10_000] {
+        assert_eq!(all(Mode::Enforce, &whole, size).await, whole.concat().replace("4111 1111 1111 1111", "[pii.payment_card]"));
+        let seen = all(Mode::Enforce, &split, size).await;
+        assert!(!seen.contains("1111"), "{seen}");
+        assert_eq!(
+            seen.lines()
+                .map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["message"]["content"].as_str().unwrap().to_owned())
+                .collect::<String>(),
+            "Your card [pii.payment_card] is on fileGood bye"
+        );
+        let seen = all(Mode::Enforce, &block, size).await;
+        let last: serde_json::Value = serde_json::from_str(seen.lines().last().unwrap()).unwrap();
+        assert_eq!(last["error"]["code"], "content_filter", "{seen}");
+        assert!(seen.starts_with(&block[0]) && !seen.contains("human") && !seen.contains("More"), "{seen}");
+        for lines in [&whole[..], &split[..], &block[..]] {
+            assert_eq!(all(Mode::Observe, lines, size).await, lines.concat());
+        }
+    }
+    // A line that is no JSON has escapes that a lenient reader would decode.
+    let seen = all(Mode::Enforce, &["data: {\"a\":\"\\u0034111 1111 1111 1111\"}\n".to_owned()], 10_000).await;
+    assert!(!seen.contains("1111"), "{seen}");
+}

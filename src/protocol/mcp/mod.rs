@@ -78,7 +78,7 @@ const ANSWERS: u64 = 1;
 
 impl StreamReader for Events {
     fn read(&mut self, event: &Event, out: &mut Vec<Piece>) -> Result<(), ReadError> {
-        line_pieces(event, out);
+        line_pieces(event, out)?;
         if event.data().is_empty() {
             return Ok(());
         }

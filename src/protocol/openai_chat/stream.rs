@@ -137,7 +137,7 @@ fn json_place(at: Str) -> Place {
 
 impl StreamReader for Chunks {
     fn read(&mut self, event: &Event, out: &mut Vec<Piece>) -> Result<(), ReadError> {
-        line_pieces(event, out);
+        line_pieces(event, out)?;
         if event.data().is_empty() {
             return Ok(());
         }

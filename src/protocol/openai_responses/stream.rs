@@ -238,7 +238,7 @@ fn rest(root: Value<'_, '_>, taken: &[&str], f: &mut Findings) -> Result<(), Rea
 
 impl StreamReader for Events {
     fn read(&mut self, event: &Event, out: &mut Vec<Piece>) -> Result<(), ReadError> {
-        line_pieces(event, out);
+        line_pieces(event, out)?;
         if event.data().is_empty() {
             return Ok(());
         }

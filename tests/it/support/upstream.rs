@@ -55,6 +55,11 @@ impl Pace {
         self.0.send(Frame::data(bytes.into())).await.expect("someone still reads");
     }
 
+    /// The same; false once nobody reads any more.
+    pub(crate) async fn offer(&self, bytes: impl Into<Bytes>) -> bool {
+        self.0.send(Frame::data(bytes.into())).await.is_ok()
+    }
+
     pub(crate) async fn trailers(&self, trailers: HeaderMap) {
         self.0.send(Frame::trailers(trailers)).await.expect("someone still reads");
     }
