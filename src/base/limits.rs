@@ -36,6 +36,9 @@ pub const SSE_EVENT_MAX: usize = 8 << 20;
 /// What is kept of a stream that was let go, to be said again in a proper end. Beyond it the end is shorter.
 pub const STREAM_KEPT_MAX: usize = 256 << 10;
 
+/// Events held in one stream, whatever holds them: a call of the largest size in small pieces fits.
+pub const STREAM_HELD_MAX: usize = 16 << 20;
+
 /// Channels (choice and field) and tool calls of one stream.
 pub const STREAM_CHANNELS_MAX: usize = 256;
 

@@ -41,6 +41,8 @@ pub(crate) struct Held {
     /// Text pieces: which piece, which channel, and where in the channel's text.
     pub(crate) texts: Vec<Span>,
     pub(crate) since_ns: u64,
+    /// Judging has stopped in this event, at this piece: what follows in it was read by nobody.
+    pub(crate) halted: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +83,13 @@ impl Held {
                 .pieces
                 .iter()
                 .all(|piece| matches!(piece, Piece::Text { .. } | Piece::Choice(_) | Piece::Shadow { .. } | Piece::InOrder(_)))
+    }
+
+    /// Whether the text at which judging has stopped is the last of the event, so that all of it but that
+    /// text's rest is known.
+    pub(crate) fn halted_in_last_text(&self) -> bool {
+        let rest = self.halted.and_then(|at| self.pieces.get(at + 1..)).unwrap_or_default();
+        self.halted.is_some() && !rest.iter().any(|piece| matches!(piece, Piece::Text { .. }))
     }
 
     /// Whether this event may leave while `earlier` is still held: only text may go past the calls of its

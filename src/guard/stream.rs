@@ -16,7 +16,7 @@ use super::held::{Flow, Held, HeldCall, Span};
 use super::message::{kind_of_role, wire_arguments};
 use super::pending::Durable;
 use super::refused::Refused;
-use crate::base::limits::{SSE_EVENT_MAX, STREAM_CHANNELS_MAX};
+use crate::base::limits::{SSE_EVENT_MAX, STREAM_CHANNELS_MAX, STREAM_HELD_MAX};
 use crate::base::names::{Stage, UnjudgedReason};
 use crate::base::verdict::Act;
 use crate::engine::event::{Event, ToolEvent};
@@ -195,14 +195,16 @@ impl Stream {
 
     /// Judges one event and lets go what may go.
     fn take(&mut self, exchange: &mut Exchange, event: sse::Event, moved: &mut Moved) -> Result<(), Halt> {
-        let mut held = Held { event, pieces: Vec::new(), texts: Vec::new(), since_ns: exchange.steady_ns() };
+        let mut held = Held { event, pieces: Vec::new(), texts: Vec::new(), since_ns: exchange.steady_ns(), halted: None };
         let mut outcome = self.reader.read(&held.event, &mut held.pieces).map_err(|e| unreadable(exchange, e));
         if outcome.is_err() {
             held.pieces.clear();
+            held.halted = Some(0);
         }
         for at in 0..held.pieces.len() {
             outcome = self.piece(exchange, &mut held, at, moved);
             if outcome.is_err() {
+                held.halted = Some(at);
                 break;
             }
         }
@@ -213,6 +215,9 @@ impl Stream {
         exchange.note_held(self.held_bytes);
         if self.acts && self.held_text() > exchange.route().stream_hold_max {
             return Err(over_limit(exchange, "stream_hold"));
+        }
+        if self.acts && self.held_bytes > STREAM_HELD_MAX {
+            return Err(over_limit(exchange, "stream_held"));
         }
         Ok(())
     }
@@ -471,6 +476,9 @@ impl Stream {
         if !self.acts {
             return true;
         }
+        if held.halted.is_some() {
+            return false;
+        }
         let texts =
             held.texts.iter().all(|span| self.channels.get(span.channel).is_some_and(|(_, flow)| flow.safe_to >= span.end));
         let calls =
@@ -558,6 +566,7 @@ impl Stream {
         self.release(exchange, moved);
         if let Some(held) = self.held.pop_front()
             && held.is_plain_text()
+            && (held.halted.is_none() || held.halted_in_last_text())
             && let [span] = held.texts[..]
             && let Some(safe) = self.channels.get(span.channel).map(|(_, flow)| flow.safe_to)
             && safe > span.start

@@ -16,8 +16,8 @@ pub(super) fn text_piece(channel: Channel, at: &Str, editable: bool) -> Option<P
 /// Comments, names, ids and unknown fields as texts of their own: a client may show them.
 ///
 /// # Errors
-/// A line that is no field has escapes: it may be JSON to a client that does not look at the content type,
-/// and what it would read there is not what we would.
+/// A line is not UTF-8; or one that is no field has escapes: it may be JSON to a client that does not look
+/// at the content type, and what it would read there is not what we would.
 pub(super) fn line_pieces(event: &Event, out: &mut Vec<Piece>) -> Result<(), ReadError> {
     for line in event.lines() {
         let value = event.raw().get(line.value.clone()).unwrap_or_default();
@@ -26,14 +26,18 @@ pub(super) fn line_pieces(event: &Event, out: &mut Vec<Piece>) -> Result<(), Rea
             Field::Retry => !value.iter().all(u8::is_ascii_digit) || value.len() >= 9,
             Field::Event | Field::Id | Field::Comment | Field::Unknown => !value.is_empty(),
         };
-        if telling {
-            let channel = Channel { choice: NO_CHOICE, role: Role::Other, number: 0, joined: false };
-            let place = Place { at: line.value.clone(), within: Within::Line };
-            out.push(Piece::Text { channel, place, editable: true });
+        if !telling {
+            continue;
+        }
+        if std::str::from_utf8(value).is_err() {
+            return Err(ReadError::new(Code::InvalidUtf8, line.value.start));
         }
         if line.field == Field::Unknown && memchr::memmem::find(value, b"\\u").is_some() {
             return Err(ReadError::new(Code::InvalidJson, line.value.start));
         }
+        let channel = Channel { choice: NO_CHOICE, role: Role::Other, number: 0, joined: false };
+        let place = Place { at: line.value.clone(), within: Within::Line };
+        out.push(Piece::Text { channel, place, editable: true });
     }
     Ok(())
 }

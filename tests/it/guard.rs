@@ -144,6 +144,42 @@ fn an_allowed_call_passes_byte_for_byte() {
 }
 
 #[test]
+fn nothing_of_the_event_that_ends_a_stream_leaves_unjudged() {
+    let after = chunk(0, &json!({}), Some("stop")) + "data: [DONE]\n\n";
+    let both = json!({"content": "I am a human being.", "reasoning": format!("Your card {CARD}")});
+    for event in [
+        // No JSON; no UTF-8 in its name; refused before its last text was read.
+        format!("data: {{\"choices\": Card {CARD}\n\n").into_bytes(),
+        [b"event: \xff ".as_slice(), CARD.as_bytes(), b"\ndata: {}\n\n"].concat(),
+        chunk(0, &both, None).into_bytes(),
+    ] {
+        let stream = [text_stream(&["One moment. "]).replace(&after, "").as_bytes(), &event, after.as_bytes()].concat();
+        let (guard, _) = guarded(Script::events(vec![Bytes::from(stream)]), enforce());
+        let (_, body) = send(&guard, chat("hi", true));
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        assert!(!body.contains("4111") && body.contains("content_filter"), "{body}");
+    }
+}
+
+#[test]
+fn one_refused_call_takes_the_others_of_its_turn_along() {
+    let call = |index: usize, arguments: &str| {
+        chunk(
+            0,
+            &json!({"tool_calls": [{"index": index, "id": format!("c{index}"), "type": "function", "function": {"name": "ticket_create", "arguments": arguments}}]}),
+            None,
+        )
+    };
+    let stream = call(0, "{}")
+        + &call(1, "{\"link\": \"https://collect.evil.example.net/x\"}")
+        + &chunk(0, &json!({}), Some("tool_calls"))
+        + "data: [DONE]\n\n";
+    let (guard, _) = guarded(Script::events(cut(&stream, 100)), enforce());
+    let (_, body) = send(&guard, chat("hi", true));
+    assert_eq!(read_stream(&body)[0].calls, 0);
+}
+
+#[test]
 fn half_a_call_never_leaves() {
     let stream = call_stream(&["{\"link\": "], "One moment. ");
     let stream = &stream[..stream.find("\"finish_reason\":\"tool_calls\"").unwrap()];

@@ -231,7 +231,7 @@ async fn lines_of_json_are_judged_each_and_together() {
         let seen = all(Mode::Enforce, &block, size).await;
         let last: serde_json::Value = serde_json::from_str(seen.lines().last().unwrap()).unwrap();
         assert_eq!(last["error"]["code"], "content_filter", "{seen}");
-        assert!(seen.starts_with(&block[0]) && !seen.contains("human") && !seen.contains("More"), "{seen}");
+        assert!(!seen.contains("human") && !seen.contains("More"), "{seen}");
         for lines in [&whole[..], &split[..], &block[..]] {
             assert_eq!(all(Mode::Observe, lines, size).await, lines.concat());
         }
