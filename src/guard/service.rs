@@ -27,7 +27,8 @@ use super::subject;
 use super::whole::{self, Collected, Judged};
 use crate::base::names::{Stage, UnjudgedReason};
 use crate::protocol::lines::says_lines;
-use crate::protocol::{self, Adapter, Answer, Code, Head, ReadError, RequestNotes, Shape, Why, charset, sniff};
+use crate::protocol::sniff::hidden;
+use crate::protocol::{self, Adapter, Answer, Code, Head, ReadError, RequestNotes, Shape, Why, charset, multipart, sniff};
 
 /// A service with a guard before it. It has no error of its own: what it refuses is answered.
 #[derive(Clone, Debug)]
@@ -242,11 +243,18 @@ async fn take_answer<R: Body<Data = Bytes>>(
     let content_type = head.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
     let coded = head.headers.contains_key(http::header::CONTENT_ENCODING);
     let start = first.front().cloned().unwrap_or_default();
-    let shape = if coded || charset::is_wide(content_type, &start) { Shape::Text } else { sniff(content_type, &start) };
+    let parts = content_type.is_some_and(|t| !matches!(multipart::boundary(t), Ok(None)));
+    let whole = coded || parts || charset::is_wide(content_type, &start);
+    let shape = if whole { Shape::Text } else { sniff(content_type, &start) };
+    let hidden = hidden(content_type, &start);
     match shape {
         Shape::EventStream => stream(exchange, asked, head, first, body).await,
         Shape::Binary => {
-            if let Some(refused) = exchange.unread(Stage::Response, Why::Uninspected(UnjudgedReason::Media), "answer_body") {
+            let (why, what) = match hidden {
+                Some(code) => (Why::Unreadable(code), code.as_str()),
+                None => (Why::Uninspected(UnjudgedReason::Media), "answer_body"),
+            };
+            if let Some(refused) = exchange.unread(Stage::Response, why, what) {
                 return refuse_answer(asked, exchange, head, &refused, &Bytes::new(), &[]).await;
             }
             settle(exchange, head, |exchange| GuardedBody::rest(first, body, Some(exchange)))

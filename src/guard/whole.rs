@@ -18,8 +18,12 @@ use super::exchange::Exchange;
 use super::headers;
 use super::message::{self, Ruling, Side};
 use crate::base::names::UnjudgedReason;
+use crate::protocol::charset::{self, Transcoded};
 use crate::protocol::encoding::{self, Ceiling, Coding};
-use crate::protocol::{Adapter, Code, Edit, ReadError, RequestNotes, Shape, Why, charset, generic, patch, sniff};
+use crate::protocol::sniff::hidden;
+use crate::protocol::{
+    Adapter, Code, Edit, Message, ReadError, RequestNotes, Role, Shape, Why, form, generic, multipart, patch, sniff,
+};
 
 /// What came of collecting a body.
 pub(crate) enum Collected<B: Body> {
@@ -162,23 +166,29 @@ pub(crate) fn judge(
     decoded: Bytes,
 ) -> Result<Judged, ReadError> {
     let content_type = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
-    let text = if charset::is_wide(content_type, &decoded) || sniff(content_type, &decoded) != Shape::Binary {
+    let boundary = content_type.map(multipart::boundary).transpose()?.flatten();
+    let text = if boundary.is_some() {
+        // Its parts are told apart before anybody asks what they are.
+        Some(Transcoded { body: Cow::Borrowed(&decoded[..]), editable: false })
+    } else if charset::is_wide(content_type, &decoded) || sniff(content_type, &decoded) != Shape::Binary {
         Some(charset::to_utf8(content_type, &decoded)?)
     } else {
         None
     };
     let shape = text.as_ref().map_or(Shape::Binary, |text| sniff(content_type, &text.body));
-    let Some(text) = text.filter(|_| shape != Shape::Binary) else {
+    let Some(text) = text.filter(|_| shape != Shape::Binary || boundary.is_some()) else {
+        if let Some(code) = hidden(content_type, &decoded) {
+            return Err(ReadError::new(code, 0));
+        }
         let refused = exchange.unread(message::stage_of(side), Why::Uninspected(UnjudgedReason::Media), "body");
         let ruling = Ruling { refused, ..Ruling::default() };
         return Ok(Judged { changed: None, ruling, notes: RequestNotes::default(), decoded });
     };
     let editable = text.editable && !headers::body_is_signed(headers);
-    // A body that is not JSON is text, whatever protocol its path belongs to; of none there is nothing to read.
-    let adapter: &dyn Adapter = if matches!(shape, Shape::Text | Shape::Empty) { &generic::Generic } else { adapter };
-    let message = match side {
-        Side::Request => adapter.read_request(&text.body)?,
-        Side::Answer => adapter.read_answer(&text.body)?,
+    let role = if side == Side::Request { Role::User } else { Role::Assistant };
+    let message = match boundary {
+        Some(boundary) => multipart::read(&text.body, &boundary, role)?,
+        None => read(adapter, side, shape, is_form(content_type), &text.body)?,
     };
     if let Some(usage) = message.usage {
         exchange.usage(usage);
@@ -195,6 +205,30 @@ pub(crate) fn judge(
         Cow::Owned(text) => Some(Bytes::from(text)),
     };
     Ok(Judged { changed, ruling, notes, decoded: shown.unwrap_or(decoded) })
+}
+
+/// Reads a text by what it is. A body that is not JSON is text, whatever protocol its path belongs to; of
+/// none there is nothing to read.
+fn read<'b>(adapter: &dyn Adapter, side: Side, shape: Shape, form: bool, body: &'b [u8]) -> Result<Message<'b>, ReadError> {
+    let role = if side == Side::Request { Role::User } else { Role::Assistant };
+    if form && shape != Shape::Json {
+        return form::read(body, role);
+    }
+    let adapter: &dyn Adapter = if matches!(shape, Shape::Text | Shape::Empty) { &generic::Generic } else { adapter };
+    let mut message = match side {
+        Side::Request => adapter.read_request(body)?,
+        Side::Answer => adapter.read_answer(body)?,
+    };
+    // JSON under the type of a form is what command lines send unasked; who reads a form there finds this.
+    if form && let Ok(beside) = form::read(body, role) {
+        message.parts.extend(beside.parts);
+    }
+    Ok(message)
+}
+
+fn is_form(content_type: Option<&str>) -> bool {
+    let mime = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
+    mime.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
 fn changed(body: &[u8], edits: &[Edit]) -> Bytes {

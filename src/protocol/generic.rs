@@ -84,7 +84,13 @@ pub(super) fn read(body: &[u8], role: Role, choice: u32) -> Result<Message<'_>, 
             }
             Err(error) => return Err(error),
         },
-        Shape::Text | Shape::EventStream => collector.part(role, Text::plain(body, 0..body.len()), choice, true)?,
+        Shape::Text | Shape::EventStream => {
+            // The first bytes are text; the rest may not be, and would be read as nothing.
+            if let Err(error) = std::str::from_utf8(body) {
+                return Err(ReadError::new(Code::InvalidUtf8, error.valid_up_to()));
+            }
+            collector.part(role, Text::plain(body, 0..body.len()), choice, true)?;
+        }
         Shape::Binary => collector.unread("body", UnjudgedReason::Media),
     }
     Ok(collector.message)

@@ -1,5 +1,7 @@
 //! What a body is, by its bytes where the content type may lie.
 
+use super::error::Code;
+
 /// The shape of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Shape {
@@ -41,6 +43,28 @@ pub fn sniff(content_type: Option<&str>, start: &[u8]) -> Shape {
         Err(error) => error.error_len().is_none() && start.len() - error.valid_up_to() < 4,
     };
     if text && !start.contains(&0) { Shape::Text } else { Shape::Binary }
+}
+
+/// Why bytes that are no text are not simply media: they are in a coding that nobody declared, or under a
+/// type that says text. None for media, and for what has no type at all.
+pub fn hidden(content_type: Option<&str>, start: &[u8]) -> Option<Code> {
+    let coded = start.starts_with(b"\x1f\x8b") || start.starts_with(b"\x28\xb5\x2f\xfd");
+    let code = if coded { Code::UnsupportedCoding } else { Code::InvalidUtf8 };
+    match content_type.and_then(|value| value.split(';').next()).map(|mime| mime.trim().to_ascii_lowercase()) {
+        None => coded.then_some(code),
+        Some(mime) => says_text(&mime).then_some(code),
+    }
+}
+
+fn says_text(mime: &str) -> bool {
+    const NAMES: [&str; 5] = [
+        "application/json",
+        "application/xml",
+        "application/javascript",
+        "application/x-www-form-urlencoded",
+        "application/yaml",
+    ];
+    mime.starts_with("text/") || mime.ends_with("+json") || mime.ends_with("+xml") || NAMES.contains(&mime)
 }
 
 /// Whether the first line is a field of an event stream.
