@@ -7,6 +7,7 @@
 pub mod body;
 pub mod budget;
 pub(crate) mod exchange;
+pub(crate) mod fields;
 pub mod headers;
 pub(crate) mod held;
 pub mod layer;

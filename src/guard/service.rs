@@ -18,6 +18,7 @@ use tower_service::Service;
 
 use super::body::{GuardedBody, open_head};
 use super::exchange::{End, Exchange};
+use super::fields;
 use super::headers;
 use super::message::Side;
 use super::refused::Refused;
@@ -227,8 +228,11 @@ async fn take_answer<R: Body<Data = Bytes>>(
     asked: &Asked,
     answer: Response<R>,
 ) -> Response<GuardedBody<R>> {
-    let (head, body) = answer.into_parts();
+    let (mut head, body) = answer.into_parts();
     exchange.answered(head.status);
+    if let Some(refused) = fields::judge(&mut exchange, &mut head.headers) {
+        return refuse_answer(asked, exchange, head, &refused, &Bytes::new(), &[]).await;
+    }
     if asked.headless || whole::is_empty(&head.headers, &body) || !may_have_body(head.status) {
         return settle(exchange, head, |exchange| GuardedBody::answer(Bytes::new(), exchange));
     }
