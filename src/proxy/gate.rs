@@ -25,6 +25,7 @@ pub(super) fn check(method: &Method, uri: &Uri, version: Version, fields: &Heade
         return Err(Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too_many_fields", why));
     }
     upgrade(fields)?;
+    once(fields)?;
     authority(uri, version, fields)?;
     target(uri)
 }
@@ -45,6 +46,31 @@ fn upgrade(fields: &HeaderMap) -> Result<(), Problem> {
         ));
     }
     Ok(())
+}
+
+/// Fields that decide who asks, whereto and how the body is read may be given once: of two, readers take
+/// the first, the last or both.
+fn once(fields: &HeaderMap) -> Result<(), Problem> {
+    const ONCE: [&str; 10] = [
+        "authorization",
+        "content-encoding",
+        "content-type",
+        "mcp-method",
+        "mcp-name",
+        "mcp-protocol-version",
+        "mcp-session-id",
+        "origin",
+        "x-api-key",
+        "x-servanda-session",
+    ];
+    // Mostly no field at all is there twice.
+    if fields.len() == fields.keys_len() {
+        return Ok(());
+    }
+    match ONCE.iter().find(|name| fields.get_all(**name).iter().nth(1).is_some()) {
+        None => Ok(()),
+        Some(name) => Err(Problem::bad_request("two_fields", format!("the request has two `{name}` fields"))),
+    }
 }
 
 /// One authority, named once or the same each time.
@@ -125,6 +151,15 @@ mod tests {
         assert_eq!(at("http://a/", &[("host", "b")]), Some("two_hosts"));
         assert_eq!(at("/", &[("host", "a/b")]), Some("bad_host"));
         assert_eq!(at("ftp://a/", &[("host", "a")]), Some("bad_target"));
+    }
+
+    #[test]
+    fn fields_that_decide_come_once() {
+        let at = |fields: &[(&'static str, &'static str)]| code("GET", "/", Version::HTTP_11, fields);
+        for name in ["authorization", "origin", "content-type", "mcp-name"] {
+            assert_eq!(at(&[("host", "h"), (name, "a"), (name, "a")]), Some("two_fields"), "{name}");
+        }
+        assert_eq!(at(&[("host", "h"), ("accept", "a"), ("accept", "b"), ("authorization", "a")]), None);
     }
 
     #[test]
