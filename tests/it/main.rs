@@ -14,6 +14,7 @@
 )]
 
 mod author;
+mod bypass;
 mod cli;
 mod config;
 mod cuts;
@@ -25,7 +26,6 @@ mod guard;
 mod kill;
 mod live;
 mod logs;
-mod memory;
 mod memory;
 mod protocols;
 mod readme;
