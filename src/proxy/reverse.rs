@@ -42,7 +42,8 @@ pub struct Forward {
 /// The reverse proxy for request bodies of type `B`.
 pub struct Reverse<B> {
     shared: Arc<Shared>,
-    client: UpstreamClient<B>,
+    // Every layer above is cloned once an exchange; a client has a dozen parts to clone.
+    client: Arc<UpstreamClient<B>>,
 }
 
 struct Shared {
@@ -52,7 +53,7 @@ struct Shared {
 
 impl<B> Clone for Reverse<B> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), client: self.client.clone() }
+        Self { shared: Arc::clone(&self.shared), client: Arc::clone(&self.client) }
     }
 }
 
@@ -76,7 +77,7 @@ where
             .build()
             .unwrap_or_default();
         let proxy_authorization = upstreams.proxy_authorization(&root);
-        Self { shared: Arc::new(Shared { forward, proxy_authorization }), client: upstreams.client() }
+        Self { shared: Arc::new(Shared { forward, proxy_authorization }), client: Arc::new(upstreams.client()) }
     }
 }
 
