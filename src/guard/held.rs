@@ -85,6 +85,13 @@ impl Held {
                 .all(|piece| matches!(piece, Piece::Text { .. } | Piece::Choice(_) | Piece::Shadow { .. } | Piece::InOrder(_)))
     }
 
+    /// No text, and nothing that ends a text or a call: no event becomes ready by this one, and it overtakes none.
+    pub(crate) fn decides_nothing(&self) -> bool {
+        let idle =
+            |piece: &Piece| matches!(piece, Piece::Call { .. } | Piece::Choice(_) | Piece::Shadow { .. } | Piece::Usage(_));
+        self.texts.is_empty() && self.halted.is_none() && self.pieces.iter().all(idle)
+    }
+
     /// Whether the text at which judging has stopped is the last of the event, so that all of it but that
     /// text's rest is known.
     pub(crate) fn halted_in_last_text(&self) -> bool {

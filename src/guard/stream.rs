@@ -208,10 +208,14 @@ impl Stream {
                 break;
             }
         }
+        // What decides nothing and may go past nothing waits at the end of the line: nobody else moves for it.
+        let waits = self.acts && !self.held.is_empty() && held.decides_nothing();
         self.held_bytes += held.event.raw().len();
         self.held.push_back(held);
         outcome?;
-        self.release(exchange, moved);
+        if !waits {
+            self.release(exchange, moved);
+        }
         exchange.note_held(self.held_bytes);
         if self.acts && self.held_text() > exchange.route().stream_hold_max {
             return Err(over_limit(exchange, "stream_hold"));
@@ -465,7 +469,7 @@ impl Stream {
                 self.reader.released(&held.event, &held.pieces, &[]);
             }
         }
-        for (index, (_, flow)) in self.channels.iter_mut().enumerate() {
+        for (index, (_, flow)) in self.channels.iter_mut().enumerate().filter(|(_, (_, flow))| !flow.redactions.is_empty()) {
             let from = self.held.iter().flat_map(|h| &h.texts).filter(|s| s.channel == index).map(|s| s.start).min();
             let from = from.unwrap_or(flow.pushed);
             flow.redactions.retain(|r| r.end > from);
