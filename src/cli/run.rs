@@ -44,7 +44,7 @@ pub(super) struct Run {
 }
 
 fn parse_lane(text: &str) -> Result<Lane, String> {
-    Lane::parse(text).filter(|l| matches!(l, Lane::Inbound | Lane::Model)).ok_or_else(|| "`inbound` or `model`".to_owned())
+    Lane::parse(text).filter(|lane| *lane != Lane::Egress).ok_or_else(|| "`inbound`, `model` or `tools`".to_owned())
 }
 
 impl Run {

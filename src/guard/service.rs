@@ -312,7 +312,9 @@ async fn whole_answer<R: Body<Data = Bytes>>(
         return settle(exchange, head, |exchange| GuardedBody::answer(original, exchange));
     }
     if let Some(refused) = ruling.refused {
-        return refuse_answer(asked, exchange, head, &refused, &decoded, &ruling.choices).await;
+        // What a refusal keeps of the answer is what would have been sent of it.
+        let kept = changed.as_ref().unwrap_or(&decoded);
+        return refuse_answer(asked, exchange, head, &refused, kept, &ruling.choices).await;
     }
     if !ruling.released.is_empty()
         && let Some(wait) = exchange.release_calls(&ruling.released)

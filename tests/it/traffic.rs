@@ -236,11 +236,17 @@ fn plant(value: &mut Value, key: &str) {
                     plant(&mut inner, "");
                     *text = inner.to_string();
                 }
-                _ => *text = format!("{text} {CARD}"),
+                // Pieces of a stream are put together: nothing may stand right before or behind it.
+                _ => *text = format!("{text} {CARD} "),
             }
         }
         Value::Array(items) => items.iter_mut().for_each(|item| plant(item, key)),
-        Value::Object(members) => members.iter_mut().for_each(|(key, member)| plant(member, key)),
+        Value::Object(members) => {
+            // The name of a tool is held against the catalogue, not read as text.
+            let is_call = ["arguments", "input", "args"].iter().any(|key| members.contains_key(*key));
+            let planted = members.iter_mut().filter(|(key, _)| !(is_call && key.as_str() == "name"));
+            planted.for_each(|(key, member)| plant(member, key));
+        }
         _ => {}
     }
 }
