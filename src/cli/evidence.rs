@@ -12,8 +12,10 @@ use crate::evidence::LogError;
 use crate::evidence::fsck::fsck;
 use crate::evidence::prove;
 use crate::evidence::report::{Outcome as Verdict, Report};
+use crate::evidence::revoke::revoke;
 use crate::evidence::show::show;
 use crate::evidence::verify::{Policy, verify};
+use crate::seal::SigningKey;
 
 /// Arguments of `servanda evidence`.
 #[derive(Debug, clap::Args)]
@@ -57,6 +59,20 @@ enum Verb {
         #[arg(short, long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// Take back the key of a log: what it signed after a head is no longer trusted.
+    #[command(after_help = "Example:\n  servanda evidence revoke servanda-evidence 00000003-5be4a1f29c77 --size 1042")]
+    Revoke {
+        /// The folder of the evidence.
+        dir: PathBuf,
+        /// The log: the name of its folder below `logs`.
+        log: String,
+        /// Records of it that are still trusted.
+        #[arg(long, value_name = "RECORDS")]
+        size: u64,
+        /// The root key; by default that of the folder.
+        #[arg(long, value_name = "FILE")]
+        root_key: Option<PathBuf>,
+    },
     /// Look through the files under a log: segments, torn tails, room left.
     #[command(after_help = "Example:\n  servanda evidence fsck servanda-evidence")]
     Fsck {
@@ -76,15 +92,22 @@ struct Root {
     /// The same from a policy file.
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// A note by which the root took a key back; those in the folder are read as well.
+    #[arg(long, value_name = "FILE")]
+    revocation: Vec<PathBuf>,
 }
 
 impl Root {
     fn policy(&self) -> Result<Policy, CliError> {
-        match (&self.key, &self.policy) {
-            (Some(key), _) => Policy::pinned(key).map_err(error),
-            (None, Some(path)) => Policy::parse(&input::document(path)?).map_err(error),
-            (None, None) => Ok(Policy::default()),
+        let mut policy = match (&self.key, &self.policy) {
+            (Some(key), _) => Policy::pinned(key).map_err(error)?,
+            (None, Some(path)) => Policy::parse(&input::document(path)?).map_err(error)?,
+            (None, None) => Policy::default(),
+        };
+        for path in &self.revocation {
+            policy.revocations.push(input::bytes(path, DOCUMENT_MAX)?);
         }
+        Ok(policy)
     }
 }
 
@@ -133,6 +156,17 @@ impl Evidence {
                 match out {
                     Some(path) => std::fs::write(path, text).map_err(|e| CliError::file(path, e))?,
                     None => screen.raw(text.as_bytes())?,
+                }
+                Ok(Outcome::Fine)
+            }
+            Verb::Revoke { dir, log, size, root_key } => {
+                let path = root_key.clone().unwrap_or_else(|| dir.join("root.key"));
+                let root = SigningKey::from_file(&path).map_err(|e| CliError::new(e.to_string()))?;
+                let note = revoke(dir, log, *size, &root).map_err(error)?;
+                if screen.is_json() {
+                    screen.json(&json!({"ok": true, "note": note}))?;
+                } else {
+                    screen.line(format!("{}: give a copy of it to whoever verifies", note.display()))?;
                 }
                 Ok(Outcome::Fine)
             }

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::check::check;
+use super::check::{Glance, check};
 use super::kind::Kind;
 use super::merkle::Tree;
-use super::note::{self, Checkpoint, Delegation, NoteKey};
+use super::note::{self, Checkpoint, Delegation, NoteKey, Revocation};
 use super::record::RecordId;
 use super::report::{LogReport, Outcome, State};
 use super::segment::{self, Frame, FrameKind, HEADER, Step};
@@ -63,6 +63,18 @@ impl Gone {
     }
 }
 
+/// What a log is held against.
+#[derive(Clone, Copy)]
+pub(crate) struct Ground<'a> {
+    pub(crate) root: Option<&'a NoteKey>,
+    /// What the next log says of it.
+    pub(crate) heir: Option<&'a Heir>,
+    /// What younger logs say is gone.
+    pub(crate) gone: &'a Gone,
+    /// Keys that the root took back.
+    pub(crate) revoked: &'a [Revocation],
+}
+
 struct Audit<'a> {
     report: LogReport,
     claims: Claims,
@@ -70,8 +82,9 @@ struct Audit<'a> {
     log_id: String,
     origin: String,
     heir: Option<&'a Heir>,
-    /// What younger logs say is gone.
-    gone: &'a Gone,
+    ground: Ground<'a>,
+    /// Wall time of the start and until when the key is delegated, in microseconds.
+    holds: Option<(i64, i64)>,
     tree: Tree,
     /// Where each segment says the tree stands, with the root there.
     edges: BTreeMap<u64, Digest>,
@@ -96,7 +109,7 @@ struct Audit<'a> {
 }
 
 /// Audits the log in `dir`.
-pub(crate) fn audit(dir: &Path, root: Option<&NoteKey>, heir: Option<&Heir>, gone: &Gone) -> (LogReport, Claims) {
+pub(crate) fn audit(dir: &Path, ground: &Ground<'_>) -> (LogReport, Claims) {
     let boot = dir.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let report = LogReport { boot, ..LogReport::default() };
     let mut audit = Audit {
@@ -105,8 +118,9 @@ pub(crate) fn audit(dir: &Path, root: Option<&NoteKey>, heir: Option<&Heir>, gon
         key: None,
         log_id: String::new(),
         origin: String::new(),
-        heir,
-        gone,
+        heir: ground.heir,
+        ground: *ground,
+        holds: None,
         tree: Tree::default(),
         edges: BTreeMap::new(),
         base: None,
@@ -122,7 +136,7 @@ pub(crate) fn audit(dir: &Path, root: Option<&NoteKey>, heir: Option<&Heir>, gon
         interventions: 0,
         counted: true,
     };
-    audit.run(dir, root);
+    audit.run(dir);
     (audit.report, audit.claims)
 }
 
@@ -131,12 +145,15 @@ impl Audit<'_> {
         self.report.find(code, Outcome::Invalid, file, index, detail);
     }
 
-    fn run(&mut self, dir: &Path, root: Option<&NoteKey>) {
-        self.identity(dir, root);
+    fn run(&mut self, dir: &Path) {
+        self.identity(dir);
         let head = self.published_head(dir);
         for size in
             head.iter().map(|head| head.size).chain(self.heir.map(|h| h.size)).chain(self.heir.and_then(|h| Some(h.signed?.0)))
         {
+            self.roots.insert(size, None);
+        }
+        for size in self.revocations().map(|revocation| revocation.size).collect::<Vec<_>>() {
             self.roots.insert(size, None);
         }
         self.note_root();
@@ -146,7 +163,7 @@ impl Audit<'_> {
     }
 
     /// Origin and delegation.
-    fn identity(&mut self, dir: &Path, root: Option<&NoteKey>) {
+    fn identity(&mut self, dir: &Path) {
         match std::fs::read_to_string(dir.join("origin")) {
             Ok(text) => match text.strip_suffix('\n').filter(|origin| note::is_name(origin)) {
                 Some(origin) => origin.clone_into(&mut self.origin),
@@ -156,7 +173,7 @@ impl Audit<'_> {
         }
         self.report.origin.clone_from(&self.origin);
         self.log_id = digest(self.origin.as_bytes()).base64url();
-        let Some(root) = root else {
+        let Some(root) = self.ground.root else {
             self.invalid("unknown_key", "delegation.note", None, "no root key to check it with");
             return;
         };
@@ -177,7 +194,11 @@ impl Audit<'_> {
             Ok(delegation) if delegation.key.name() != delegation.origin => {
                 self.invalid("wrong_origin", "delegation.note", None, "the key is named after another origin");
             }
-            Ok(delegation) => self.key = Some(delegation.key),
+            Ok(delegation) => {
+                let us = |seconds: i64| seconds.saturating_mul(1_000_000);
+                self.holds = Some((us(delegation.from), us(delegation.until)));
+                self.key = Some(delegation.key);
+            }
             Err(error) => self.invalid("bad_signature", "delegation.note", None, error.to_string()),
         }
     }
@@ -208,6 +229,43 @@ impl Audit<'_> {
                 self.invalid("bad_signature", file, index, error.to_string());
                 None
             }
+        }
+    }
+
+    /// What the root took back of this log.
+    fn revocations(&self) -> impl Iterator<Item = &Revocation> {
+        self.ground.revoked.iter().filter(|revocation| Some(&revocation.key) == self.key.as_ref())
+    }
+
+    /// A key that was taken back vouches for the records that the root still names, and for no others.
+    fn taken_back(&mut self) {
+        let size = self.tree.size();
+        let mut found = Vec::new();
+        for revocation in self.revocations() {
+            if self.roots.get(&revocation.size).copied().flatten().is_some_and(|root| root != revocation.root) {
+                found.push(("fork", 0, "the records that the root still trusted were others".to_owned()));
+            }
+            if size > revocation.size {
+                let detail = format!("the root took the key back after {} records", revocation.size);
+                found.push(("key_revoked", revocation.size, detail));
+            }
+        }
+        for (code, index, detail) in found {
+            self.invalid(code, "delegation.note", Some(index), detail);
+        }
+    }
+
+    /// A record of a time at which the key was no longer, or not yet, delegated. Time is what has passed since
+    /// the start, so that a wall clock that jumps makes nothing invalid.
+    fn in_time(&mut self, glance: &Glance<'_>, name: &str, index: u64) {
+        let (Some((from, until)), Some(time), Some(mono)) = (self.holds, glance.time_us, glance.mono_us) else { return };
+        let start = if index == 0 { time.saturating_sub(mono) } else { from };
+        if start < from || start.saturating_add(mono) > until {
+            // Told once.
+            self.holds = None;
+            self.invalid("delegation_expired", name, Some(index), "the root delegated the key for another time");
+        } else if index == 0 {
+            self.holds = Some((start, until));
         }
     }
 
@@ -444,6 +502,7 @@ impl Audit<'_> {
                 return self.invalid(wrong.code, name, Some(index), wrong.detail);
             }
         };
+        self.in_time(&glance, name, index);
         if glance.log != self.log_id {
             self.invalid("foreign_record", name, Some(index), "it was written for another log");
         }
@@ -556,7 +615,7 @@ impl Audit<'_> {
 
     /// What is gone from the front must be declared, with the root that is here.
     fn front(&mut self) {
-        let declared = self.gone.up_to(&self.origin).max(self.claims.pruned.up_to(&self.origin));
+        let declared = self.ground.gone.up_to(&self.origin).max(self.claims.pruned.up_to(&self.origin));
         if self.report.pruned > declared {
             let (first, last) = (declared, self.report.pruned - 1);
             let detail = format!("records {first} to {last} are not here, and retention did not say that it took them");
@@ -564,7 +623,7 @@ impl Audit<'_> {
             self.report.miss(first, last);
         }
         let mut wrong = Vec::new();
-        for (size, root) in [self.gone, &self.claims.pruned].iter().filter_map(|gone| gone.0.get(&self.origin)).flatten() {
+        for (size, root) in [self.ground.gone, &self.claims.pruned].iter().filter_map(|gone| gone.0.get(&self.origin)).flatten() {
             let here =
                 if *size == self.tree.size() && !self.broken { Some(self.tree.root()) } else { self.edges.get(size).copied() };
             if here.zip(*root).is_some_and(|(here, root)| here != root) {
@@ -580,6 +639,7 @@ impl Audit<'_> {
     /// Heads, successor, seal and ends against what was read.
     fn conclude(&mut self, published: Option<Checkpoint>) {
         self.front();
+        self.taken_back();
         let size = self.tree.size();
         if published.is_none() && self.heir.is_some() && self.heads.len() > 1 {
             self.report.find("missing_file", Outcome::Incomplete, "checkpoint", None, "heads were signed, and none is published");

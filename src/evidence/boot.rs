@@ -18,9 +18,10 @@ use super::latest::Latest;
 use super::note::{self, Delegation, NoteKey};
 use super::options::LogOptions;
 use super::privacy::Secrets;
-use super::record::{Int, LogId, LogOpen, Prev, Range, Record, Recovery, Text};
+use super::record::{Int, KeyEvent, LogId, LogOpen, Prev, Range, Record, RecordId, Recovery, Spec, Tag, Text};
 use super::recover::{Found, recover};
 use super::retention::Retention;
+use super::revoked;
 use super::spool::{Spool, make_reserve};
 use super::writer::{Setup, Writer};
 use crate::base::limits::{LOG_QUEUE_BYTES_MAX, LOG_QUEUE_RECORDS_MAX, RECORD_ARRAY_MAX};
@@ -74,9 +75,10 @@ pub(crate) fn start(options: &LogOptions, files: Arc<dyn Files>) -> Result<(LogH
     let name = options.name.clone().unwrap_or(fingerprint);
     let origin = format!("{}/evidence/{name}/{boot}", options.domain);
     let root_name = format!("{}/evidence/{name}/root", options.domain);
+    let root_public = NoteKey::new(&root_name, root.verifying())?;
+    let taken_back = found.as_ref().and_then(|found| taken_back(&*files, &options.dir, found, &root_public));
     let key = SigningKey::generate()?;
     let instance = NoteKey::new(&origin, key.verifying())?;
-    let root_public = NoteKey::new(&root_name, root.verifying())?;
     publish_root(&*files, &options.dir, &root_public)?;
 
     let now = options.clock.wall_us() / 1_000_000;
@@ -135,7 +137,7 @@ pub(crate) fn start(options: &LogOptions, files: Arc<dyn Files>) -> Result<(LogH
         heartbeat_every: options.heartbeat_every,
     };
     let mut writer = Writer::new(setup, shared.clone(), spool);
-    writer.begin(first_records(options, &shared, &instance, found.as_ref()))?;
+    writer.begin(first_records(options, &shared, &instance, found.as_ref(), taken_back))?;
     let (queue, messages) = sync_channel(LOG_QUEUE_RECORDS_MAX + CHANNEL_EXTRA);
     let thread = std::thread::Builder::new()
         .name("evidence".to_owned())
@@ -196,7 +198,26 @@ fn boot_id(files: &dyn Files, logs: &Path) -> Result<String, LogError> {
     Ok(format!("{:08}-{}", last.map_or(0, |n| n + 1), encode::hex(&random)))
 }
 
-fn first_records(options: &LogOptions, shared: &Shared, key: &NoteKey, found: Option<&Found>) -> Vec<Record> {
+/// The key of the log before this one, if the root that holds now took it back, or never vouched for it;
+/// with what happened to it.
+fn taken_back(files: &dyn Files, dir: &Path, found: &Found, root: &NoteKey) -> Option<(&'static str, Option<NoteKey>)> {
+    let log = dir.join("logs").join(&found.boot);
+    let note = files.read(&log.join("delegation.note")).unwrap_or_default();
+    let Ok(delegation) = note::open(&note, &[root]).and_then(Delegation::parse) else { return Some(("unknown", None)) };
+    let place = dir.join("revocations");
+    let names = files.list(&place).unwrap_or_default();
+    let notes = names.iter().filter_map(|name| files.read(&place.join(name)).ok());
+    let revoked = notes.filter_map(|note| revoked::read(&note, root).ok()).any(|revocation| revocation.key == delegation.key);
+    revoked.then_some(("revoked", Some(delegation.key)))
+}
+
+fn first_records(
+    options: &LogOptions,
+    shared: &Shared,
+    key: &NoteKey,
+    found: Option<&Found>,
+    taken_back: Option<(&'static str, Option<NoteKey>)>,
+) -> Vec<Record> {
     let int = |n: u64| Int::saturating(n);
     let mut records = vec![Record::from(LogOpen {
         build: options.build,
@@ -213,6 +234,7 @@ fn first_records(options: &LogOptions, shared: &Shared, key: &NoteKey, found: Op
         reason: Text::from(match found {
             None => "first",
             Some(found) if found.damaged => "damage",
+            Some(_) if taken_back.is_some() => "key",
             Some(_) => "restart",
         }),
         vkey: Text::from(key.to_string()),
@@ -235,6 +257,20 @@ fn first_records(options: &LogOptions, shared: &Shared, key: &NoteKey, found: Op
             missing_more: more(found.missing.len()),
             origin: Text::from(found.origin.as_str()),
             ..Recovery::default()
+        }));
+    }
+    if let (Some((event, vkey)), Some(found)) = (taken_back, found) {
+        records.push(Record::from(KeyEvent {
+            event: Text::from(event),
+            id: RecordId::default(),
+            kind: Tag,
+            log: LogId::default(),
+            mono_us: Int::default(),
+            reason: Some(Text::from("by the root that holds now")),
+            spec: Spec,
+            subject: Text::from(format!("instance {}", found.origin)),
+            time_us: Int::default(),
+            vkey: vkey.map(|key| Text::from(key.to_string())),
         }));
     }
     records

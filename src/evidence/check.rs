@@ -31,6 +31,7 @@ pub(crate) struct Glance<'r> {
     pub(crate) interventions: u64,
     pub(crate) unjudged: bool,
     pub(crate) time_us: Option<i64>,
+    pub(crate) mono_us: Option<i64>,
 }
 
 /// Checks the bytes of one record.
@@ -55,6 +56,7 @@ pub(crate) fn check(bytes: &[u8]) -> Result<Glance<'_>, Wrong> {
                 "interventions" => glance.interventions = value.parse().unwrap_or(0),
                 "kind" => glance.word = string(),
                 "log" => glance.log = string(),
+                "mono_us" => glance.mono_us = value.parse().ok(),
                 "spec" => spec = string(),
                 "time_us" => glance.time_us = value.parse().ok(),
                 "unjudged" | "unjudged_more" => glance.unjudged = true,

@@ -28,6 +28,8 @@ pub mod record;
 mod recover;
 pub mod report;
 mod retention;
+pub mod revoke;
+mod revoked;
 mod segment;
 pub mod shape;
 pub mod show;

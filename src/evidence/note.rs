@@ -12,6 +12,8 @@ pub const NOTE_MAX: usize = 64 << 10;
 pub const LINES_MAX: usize = 100;
 /// First line of a delegation: it can be taken for nothing else.
 pub const DELEGATION: &str = "servanda evidence delegation v1";
+/// First line of a revocation.
+pub const REVOCATION: &str = "servanda evidence revocation v1";
 /// Signature type of Ed25519 in a key id.
 const ED25519: u8 = 1;
 
@@ -201,6 +203,39 @@ impl Delegation {
     }
 }
 
+/// What the root takes back: the key of a log is trusted no further than this head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// Key that signed the heads of the log.
+    pub key: NoteKey,
+    /// Records that are still trusted.
+    pub size: u64,
+    /// Root over them: whoever has the key cannot put others in their place.
+    pub root: Digest,
+}
+
+impl Revocation {
+    /// The text that the root signs.
+    pub fn text(&self) -> String {
+        format!("{REVOCATION}\nvkey {}\nsize {}\nroot {}\n", self.key, self.size, encode::base64(&self.root.0))
+    }
+
+    /// Reads the text of a note.
+    pub fn parse(text: &str) -> Result<Self, LogError> {
+        let bad = || malformed("a revocation has four lines: its name, vkey, size, root");
+        let rest = text.strip_prefix(REVOCATION).and_then(|rest| rest.strip_prefix('\n')).ok_or_else(bad)?;
+        let mut lines = rest.strip_suffix('\n').ok_or_else(bad)?.split('\n');
+        let mut field = |name: &str| lines.next().and_then(|line| line.strip_prefix(name)).ok_or_else(bad);
+        let revocation = Self {
+            key: NoteKey::parse(field("vkey ")?)?,
+            size: field("size ")?.parse().map_err(|_| bad())?,
+            root: encode::parse_base64(field("root ")?).and_then(|r| r.try_into().ok()).map(Digest).ok_or_else(bad)?,
+        };
+        // One revocation has one text: what was not read exactly is refused.
+        if revocation.text() == text { Ok(revocation) } else { Err(bad()) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -260,6 +295,18 @@ mod tests {
         for bad in ["a\n01\nAA==\n", "a\n1\n", "a b\n1\n", "a\n1\nAA==\n"] {
             assert!(Checkpoint::parse(bad).is_err());
         }
+    }
+
+    #[test]
+    fn a_revocation_has_one_text() {
+        let (_, public) = key();
+        let revocation = Revocation { key: public, size: 7, root: digest(b"x") };
+        let text = revocation.text();
+        assert_eq!(Revocation::parse(&text).unwrap(), revocation);
+        for bad in ["size 07", "size +7", "size 8 ", "size 7\n"] {
+            assert!(Revocation::parse(&text.replace("size 7", bad)).is_err(), "{bad}");
+        }
+        assert!(Checkpoint::parse(&text).is_err() && Delegation::parse(&text).is_err());
     }
 
     #[test]

@@ -111,7 +111,7 @@ pub fn prove(dir: impl AsRef<Path>, what: &str) -> Result<Proof, LogError> {
 }
 
 /// The key of a log by its delegation. Whether the root signed that is for [`super::verify::verify`] to say.
-fn delegated(log: &Path) -> Result<NoteKey, LogError> {
+pub(crate) fn delegated(log: &Path) -> Result<NoteKey, LogError> {
     let path = log.join("delegation.note");
     let note = std::fs::read_to_string(&path).map_err(LogError::file(&path))?;
     let text = note.rfind("\n\n").and_then(|at| note.get(..=at)).ok_or_else(|| malformed("the delegation has no signature"))?;
@@ -215,6 +215,17 @@ pub fn check_consistency(proof: &str, key: &NoteKey) -> Result<(Checkpoint, Chec
         && old.origin == key.name()
         && verify_consistency(old.size, &old.root, new.size, &new.root, &path);
     if fits { Ok((old, new)) } else { Err(malformed("the path does not lead from one head to the other")) }
+}
+
+/// The root over the first records of a log as they lie on disk.
+pub(crate) fn root_at(log: &Path, size: u64) -> Result<Digest, LogError> {
+    let Known { before: mut tree, leaves } = gather(log, None)?.known;
+    for leaf in leaves {
+        if tree.size() < size {
+            tree.push(leaf);
+        }
+    }
+    if tree.size() == size { Ok(tree.root()) } else { Err(LogError::NotFound(format!("a tree of {size} records"))) }
 }
 
 /// The root over the records of a log as they lie on disk.

@@ -18,6 +18,8 @@ use crate::seal::{Digest, digest};
 /// A log as it was found, after its tail was put in order.
 #[derive(Debug)]
 pub(crate) struct Found {
+    /// Name of its folder.
+    pub(crate) boot: String,
     pub(crate) origin: String,
     /// Records without a hole, by content, by leaf or by what retention left of them.
     pub(crate) size: u64,
@@ -194,7 +196,7 @@ pub(crate) fn recover(files: &dyn Files, dir: &Path, boot: &str, attic: &Path) -
         return Ok(None);
     }
     let cut = tails.total()?;
-    let (found, note) = judge(&read, origin, contents, cut);
+    let (found, note) = judge(&read, boot, origin, contents, cut);
     // A head that is stored but was not published yet is published now: the same bytes as it would have been.
     let path = dir.join("checkpoint");
     if let Some(note) = note.filter(|note| files.read(&path).ok().as_ref() != Some(note)) {
@@ -312,6 +314,7 @@ impl Tails<'_> {
 /// Holds what is there against what was signed; with the note of the largest head.
 fn judge(
     read: &dyn Fn(&str) -> std::io::Result<Vec<u8>>,
+    boot: &str,
     origin: String,
     contents: Contents,
     cut: Option<(u64, Digest)>,
@@ -353,6 +356,7 @@ fn judge(
     }
     damaged |= !missing.is_empty();
     let found = Found {
+        boot: boot.to_owned(),
         size: tree.size(),
         root: tree.root(),
         clean: contents.sealed && !damaged && cut.is_none() && signed.as_ref().is_some_and(|head| head.size == end),

@@ -9,23 +9,26 @@
 
 use std::path::{Path, PathBuf};
 
-use super::audit::{Claims, Gone, Heir, audit};
+use super::audit::{Claims, Gone, Ground, Heir, audit};
 use super::error::LogError;
-use super::note::NoteKey;
+use super::note::{NoteKey, Revocation};
 use super::report::{Finding, PINNED, SELF_CERTIFIED};
 pub use super::report::{LogReport, Outcome, Report, State};
+use super::revoked;
 
 /// Whom a verifier trusts.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
     /// The root; without one that of the directory is taken, and the report says so.
     pub root: Option<NoteKey>,
+    /// Notes by which the root took keys back, beside those that lie in the directory.
+    pub revocations: Vec<Vec<u8>>,
 }
 
 impl Policy {
     /// Trusts one root, given as a note key (`name+id+base64`).
     pub fn pinned(vkey: &str) -> Result<Self, LogError> {
-        Ok(Self { root: Some(NoteKey::parse(vkey.trim())?) })
+        Ok(Self { root: Some(NoteKey::parse(vkey.trim())?), ..Self::default() })
     }
 
     /// Reads a C2SP tlog-policy: one `log` line with the root; quorums of witnesses are not built yet and
@@ -101,6 +104,20 @@ pub fn verify(dir: impl AsRef<Path>, policy: &Policy) -> Result<Report, LogError
     if logs.is_empty() {
         return Err(LogError::NotFound(format!("an evidence log in {}", dir.as_ref().display())));
     }
+    let mut revoked: Vec<Revocation> = Vec::new();
+    if let Some(root) = &root {
+        let given = policy.revocations.iter().map(|note| ("a revocation that was given".to_owned(), note.clone()));
+        let lying = revoked::notes(dir.as_ref()).into_iter().map(|(name, note)| (format!("revocations/{name}"), note));
+        for (file, note) in given.chain(lying) {
+            match revoked::read(&note, root) {
+                Ok(revocation) => revoked.push(revocation),
+                Err(error) => {
+                    let detail = error.to_string();
+                    report.findings.push(Finding { code: "bad_signature", outcome: Outcome::Invalid, file, index: None, detail });
+                }
+            }
+        }
+    }
     // Newest first: what a log says of the one before it is needed to judge that one.
     let single = logs.len() == 1 && logs.first().is_some_and(|log| log == dir.as_ref());
     let mut claims: Option<Claims> = None;
@@ -110,7 +127,7 @@ pub fn verify(dir: impl AsRef<Path>, policy: &Policy) -> Result<Report, LogError
         let mine = std::fs::read_to_string(log.join("origin")).unwrap_or_default();
         let heir: Option<Heir> =
             claims.take().and_then(|claims| claims.prev).filter(|(origin, _)| origin == mine.trim_end()).map(|(_, heir)| heir);
-        let (found, said) = audit(log, root.as_ref(), heir.as_ref(), &gone);
+        let (found, said) = audit(log, &Ground { root: root.as_ref(), heir: heir.as_ref(), gone: &gone, revoked: &revoked });
         gone.add(&said.pruned);
         chain.push((found.origin.clone(), said.prev.as_ref().map(|(origin, heir)| (origin.clone(), heir.size))));
         claims = Some(said);

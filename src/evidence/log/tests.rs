@@ -14,6 +14,7 @@ use crate::evidence::segment::{FrameKind, HEADER, Step, step};
 use crate::evidence::verify::{Policy, verify};
 
 mod full;
+mod keys;
 mod retention;
 
 fn options(dir: &Path) -> (LogOptions, Arc<ManualClock>) {
