@@ -91,7 +91,9 @@ pub(super) fn judge(exchange: &mut Exchange, headers: &mut HeaderMap) -> Option<
     }
     if judgement.refuses() {
         // Which of them it was is known by place only for redactions: none of them goes out.
-        found.iter().for_each(|(name, _)| drop(headers.remove(name)));
+        for (name, _) in &found {
+            headers.remove(name);
+        }
         return Some(Refused::by(placed.stage, &judgement));
     }
     for (at, ((name, value), text)) in found.iter().zip(&values).enumerate() {

@@ -356,10 +356,8 @@ async fn stream<R: Body<Data = Bytes>>(
     }
     exchange.streams();
     let lines = head.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).is_some_and(says_lines);
-    let stream = match lines {
-        true => Stream::lines(&exchange),
-        false => Stream::events(asked.adapter.stream_reader(&asked.notes), &exchange),
-    };
+    let stream =
+        if lines { Stream::lines(&exchange) } else { Stream::events(asked.adapter.stream_reader(&asked.notes), &exchange) };
     let trailers = asked.trailers && exchange.marks();
     let body = GuardedBody::stream(first, rest.into(), decoder, stream, trailers, exchange);
     Response::from_parts(head, body)
