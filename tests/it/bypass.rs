@@ -437,7 +437,8 @@ fn streams_that_fill_what_holds_them() {
     );
     // 51: one event beyond every buffer; and events without text behind a call that never ends.
     let huge = format!("data: {{\"choices\":[],\"a\":\"{}\"}}\n\n", "x".repeat(9 << 20));
-    let filler = format!("{call}{}", chunk(0, &json!({}), None).repeat(120_000));
+    let padded = format!(": {}\n{}", "x".repeat(4_000), chunk(0, &json!({}), None));
+    let filler = format!("{call}{}", padded.repeat(5_000));
     for (name, stream) in [("one event", huge), ("very many", filler)] {
         let length = stream.len();
         let (_, body) = answered(&[("content-type", "text/event-stream")], stream, true);
