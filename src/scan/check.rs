@@ -49,6 +49,12 @@ pub(super) fn look_ahead(verify: Verify) -> usize {
     }
 }
 
+/// Whether no match counts that a digit and a full stop stand right before.
+pub(super) fn refuses_fraction(verify: Verify) -> bool {
+    let own = [Verify::PaymentCard, Verify::UsSsn, Verify::Phone, Verify::Coordinates, Verify::Alone];
+    own.contains(&verify) || numbering(verify).is_some()
+}
+
 /// The part of the match that counts, or none.
 pub(super) fn verify(verify: Verify, bytes: &[u8], (start, end): (usize, usize)) -> Option<(usize, usize)> {
     let ahead = (end + look_ahead(verify)).min(bytes.len());

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::bucket::Bucket;
 use super::byteset::{ByteSet, in_set};
-use super::opening::digits_at;
+use super::number::Numbers;
+use super::pattern::Pattern;
 use super::phrase::Tree;
 use super::regex::Machine;
 
@@ -26,51 +28,6 @@ fn before(byte: u8) -> Before {
     }
 }
 
-/// What may begin at a place.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Bucket {
-    /// Patterns that are expressions, each with the digits it needs, fewest first.
-    patterns: Vec<(u8, u32)>,
-    /// Whether a phrase may.
-    pub(super) phrase: bool,
-    /// Whether the opening at the place tells something.
-    pub(super) opens: bool,
-    /// What can stand third in one of the patterns.
-    third: ByteSet,
-}
-
-impl Bucket {
-    /// The patterns that the byte after the pair and the digits ahead leave.
-    #[inline]
-    pub(super) fn patterns(&self, bytes: &[u8], at: usize) -> impl Iterator<Item = u32> {
-        let third = bytes.get(at + 2).is_none_or(|byte| in_set(&self.third, *byte));
-        let patterns = if third { self.patterns.as_slice() } else { &[] };
-        let counts = patterns.last().is_some_and(|(needed, _)| *needed > 0);
-        let digits = if counts { digits_at(bytes, at) } else { 0 };
-        patterns.iter().take_while(move |(needed, _)| *needed <= digits).map(|(_, pattern)| *pattern)
-    }
-
-    fn add(&mut self, pattern: Option<u32>) {
-        match pattern {
-            None => self.phrase = true,
-            Some(pattern) if self.patterns.last() != Some(&(0, pattern)) => self.patterns.push((0, pattern)),
-            Some(_) => {}
-        }
-    }
-
-    /// Settles what follows from the patterns.
-    fn settle(&mut self, machines: &[Option<Machine>]) {
-        self.opens = self.phrase;
-        for (needed, index) in &mut self.patterns {
-            let Some(Some(machine)) = machines.get(*index as usize) else { continue };
-            *needed = machine.ahead.digits;
-            self.opens |= machine.ahead.opens();
-            self.third.iter_mut().zip(machine.third).for_each(|(all, more)| *all |= more);
-        }
-        self.patterns.sort_unstable();
-    }
-}
-
 /// A byte in the tables.
 #[derive(Clone, Copy, Debug, Default)]
 struct Step {
@@ -90,6 +47,8 @@ pub(super) struct Filter {
     /// By what stands before and byte, for a place with no next byte yet.
     singles: Box<[u16]>,
     buckets: Vec<Bucket>,
+    /// More closely, what may begin with a digit.
+    numbers: Numbers,
 }
 
 /// What can begin with a byte of the one set and one of the other, after some that stand before.
@@ -109,7 +68,7 @@ const BLOCK: usize = 64;
 
 impl Filter {
     /// Builds the table. Machines with a guard are not in it.
-    pub(super) fn new(machines: &mut [Option<Machine>], tree: &Tree) -> Self {
+    pub(super) fn new(machines: &mut [Option<Machine>], patterns: &[Pattern], tree: &Tree) -> Self {
         let beginnings = beginnings(machines, tree);
         let classes = classes(&beginnings);
         // One byte of each class stands for all.
@@ -156,7 +115,7 @@ impl Filter {
             let before = before(byte) as usize * count * count;
             *step = Step { before: before as u32, one: (class * count) as u32, two: class as u32 };
         }
-        Self { steps, pairs, singles, buckets }
+        Self { steps, pairs, singles, buckets, numbers: Numbers::new(machines, patterns) }
     }
 
     fn step(&self, byte: u8) -> Step {
@@ -170,24 +129,35 @@ impl Filter {
         let Some((&first, rest)) = bytes.get(from..).and_then(<[u8]>::split_first) else { return };
         let before = from.checked_sub(1).and_then(|at| bytes.get(at)).copied().unwrap_or(b' ');
         let (mut part, mut one) = (self.step(before).before, self.step(first));
-        let mut places = [(0, 0); BLOCK];
+        let mut places = [(0, 0u16); BLOCK];
         for (block, from) in rest.chunks(BLOCK).zip((from..).step_by(BLOCK)) {
             let mut found = 0;
             // Without a branch a byte: most places where something may begin cannot be foreseen.
-            for (offset, &byte) in (0u32..).zip(block) {
+            for (offset, &byte) in block.iter().enumerate() {
                 let two = self.step(byte);
-                let bucket = self.pairs.get((part + one.one + two.two) as usize).copied().unwrap_or_default();
+                // The sums stay below the size of the table.
+                let place = part.wrapping_add(one.one).wrapping_add(two.two);
+                let bucket = self.pairs.get(place as usize).copied().unwrap_or_default();
                 if let Some(slot) = places.get_mut(found % BLOCK) {
                     *slot = (offset, bucket);
                 }
-                found += usize::from(bucket != 0);
+                found = found.wrapping_add(usize::from(bucket != 0));
                 (part, one) = (one.before, two);
             }
             for (offset, bucket) in places.iter().take(found) {
                 if let Some(bucket) = self.buckets.get(usize::from(*bucket)) {
-                    each(from + *offset as usize, bucket);
+                    each(from + *offset, bucket);
                 }
             }
+        }
+    }
+
+    /// Which patterns may begin at a place whose pair allows `bucket`.
+    #[inline]
+    pub(super) fn closer<'f>(&'f self, bytes: &[u8], at: usize, bucket: &'f Bucket) -> &'f Bucket {
+        match bytes.get(at) {
+            Some(byte) if byte.is_ascii_digit() => self.numbers.at(bytes, at).unwrap_or(bucket),
+            _ => bucket,
         }
     }
 

@@ -10,11 +10,13 @@
 //! ran out of it says so. It stays the reference for faster ones.
 
 mod ahead;
+mod bucket;
 mod byteset;
 mod check;
 mod context;
 mod filter;
 pub mod host;
+mod number;
 mod opening;
 pub mod pattern;
 mod phrase;

@@ -22,7 +22,8 @@ const fn all(byte: u8) -> u64 {
 
 /// The tops of bytes without a top of their own that lie between `low` and `high`.
 const fn between(word: u64, low: u8, high: u8) -> u64 {
-    (word + all(0x80 - low)) & !(word + all(0x7F - high)) & TOPS
+    // Nothing carries: a byte without a top and one that is below it stay below two tops.
+    word.wrapping_add(all(0x80 - low)) & !word.wrapping_add(all(0x7F - high)) & TOPS
 }
 
 /// Eight folded bytes.
@@ -45,16 +46,37 @@ impl Opening {
         let lower = word | all(0x20);
         let letters = between(lower, b'a', b'z');
         let digits = between(word, b'0', b'9');
-        let whole = |tops: u64| (tops >> 7) * 0xFF;
         let gaps = !(letters | digits) & TOPS;
-        Some(Self { folded: lower & whole(letters) | word & whole(digits) | all(GAP) & whole(gaps), gaps })
+        // A top becomes a whole byte; digits have the bit of lower case already.
+        let blank = (gaps >> 7).wrapping_mul(0xFF);
+        Some(Self { folded: lower & !blank | all(GAP) & blank, gaps })
     }
 
-    /// The first four bytes of the first word; what follows it counts as blanks.
+    /// The first `count` bytes, at most eight.
     #[inline]
-    pub(super) fn head(self) -> u64 {
-        let kept = (1u64 << ((self.gaps as u32).trailing_zeros() & !7)) - 1;
-        self.folded & kept | u64::from(u32::from_le_bytes([GAP; 4])) & !kept
+    pub(super) fn first(self, count: usize) -> u64 {
+        self.folded & (u64::MAX >> (8 * (OPENING - count.clamp(1, OPENING))))
+    }
+
+    /// How many bytes there are before two gaps stand side by side, the first of the two counted; eight if none do.
+    #[inline]
+    pub(super) fn up_to_second_gap(self) -> usize {
+        let pairs = self.gaps & self.gaps >> 8;
+        if pairs == 0 { OPENING } else { pairs.trailing_zeros() as usize / 8 + 1 }
+    }
+
+    /// Whether `wanted` holds for the bytes up to and with some gap of the first `count` bytes.
+    #[inline]
+    pub(super) fn any_end(self, count: usize, wanted: impl Fn(u64) -> bool) -> bool {
+        let mut gaps = self.gaps & (u64::MAX >> (8 * (OPENING - count.clamp(1, OPENING))));
+        while gaps != 0 {
+            let lowest = gaps & gaps.wrapping_neg();
+            if wanted(self.folded & (lowest | lowest.wrapping_sub(1))) {
+                return true;
+            }
+            gaps &= gaps.wrapping_sub(1);
+        }
+        false
     }
 }
 
@@ -66,6 +88,26 @@ pub(super) fn digits_at(bytes: &[u8], at: usize) -> u8 {
     // The tops are taken out first, so that no byte carries into the next.
     let digits = |word: u64| (between(word & !TOPS, b'0', b'9') & !word).count_ones() as u8;
     digits(low) + digits(high)
+}
+
+/// How many digits follow each other from `at` on, counted up to `max`.
+#[inline]
+pub(super) fn digit_run(bytes: &[u8], at: usize, max: usize) -> usize {
+    let mut run = 0;
+    while run < max {
+        let Some(eight) = bytes.get(at + run..).and_then(<[u8]>::first_chunk) else {
+            let rest = bytes.get(at + run..).unwrap_or_default();
+            run += rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            break;
+        };
+        let word = u64::from_le_bytes(*eight);
+        let others = !(between(word & !TOPS, b'0', b'9') & !word) & TOPS;
+        run += others.trailing_zeros() as usize / 8;
+        if others != 0 {
+            break;
+        }
+    }
+    run.min(max)
 }
 
 /// A set of keys that never wrongly says no.
@@ -113,18 +155,26 @@ mod tests {
                 let mut eight = *b"aZ0 z9A_";
                 eight[place] = byte;
                 let opening = Opening::at(&eight, 0).unwrap();
-                let mut head = Vec::new();
-                for (at, (was, is)) in eight.iter().zip(opening.folded.to_le_bytes()).enumerate() {
-                    let gap = !was.is_ascii_alphanumeric();
-                    assert_eq!(is, if gap { GAP } else { was.to_ascii_lowercase() }, "{byte:#x} at {place}");
-                    assert_eq!(opening.gaps >> (8 * at + 7) & 1 == 1, gap, "{byte:#x} at {place}");
-                    if at == head.len() && at < 4 && !gap {
-                        head.push(is);
-                    }
+                let gaps: Vec<usize> = (0..8).filter(|at| !eight[*at].is_ascii_alphanumeric()).collect();
+                let folded: Vec<u8> =
+                    (0..8).map(|at| if gaps.contains(&at) { GAP } else { eight[at].to_ascii_lowercase() }).collect();
+                assert_eq!(opening.folded.to_le_bytes(), *folded, "{byte:#x} at {place}");
+                for count in 1..=8 {
+                    let seen = std::cell::RefCell::new(Vec::new());
+                    opening.any_end(count, |key| {
+                        seen.borrow_mut().push(key);
+                        false
+                    });
+                    let ends: Vec<u64> = gaps.iter().filter(|at| **at < count).map(|at| opening.first(at + 1)).collect();
+                    assert_eq!(*seen.borrow(), ends, "{byte:#x} at {place}");
                 }
-                head.resize(4, GAP);
-                head.resize(8, 0);
-                assert_eq!(opening.head().to_le_bytes(), *head, "{byte:#x} at {place}");
+                let second = gaps.windows(2).find(|two| two[0] + 1 == two[1]).map_or(8, |two| two[1]);
+                assert_eq!(opening.up_to_second_gap(), second, "{byte:#x} at {place}");
+                for count in 1..=8 {
+                    let mut first = folded[..count].to_vec();
+                    first.resize(8, 0);
+                    assert_eq!(opening.first(count).to_le_bytes(), *first);
+                }
             }
         }
         assert_eq!(Opening::at(b"abc\xC2\xA0def", 0), None);
@@ -140,5 +190,11 @@ mod tests {
             assert_eq!(usize::from(digits_at(&text, 0)), plain, "{byte:#x}");
         }
         assert_eq!(digits_at(b"12 and no more", 0), 16);
+        for (text, run) in
+            [("", 0), ("a1", 0), ("1", 1), ("12345678", 8), ("12345678x", 8), ("123456789012 1", 12), ("1\u{e9}2", 1)]
+        {
+            assert_eq!(digit_run(text.as_bytes(), 0, 16), run, "{text}");
+            assert_eq!(digit_run(text.as_bytes(), 0, 3), run.min(3), "{text}");
+        }
     }
 }

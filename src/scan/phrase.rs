@@ -32,10 +32,12 @@ pub(super) struct Tree {
     owners: Vec<Owner>,
     /// Hashes of the heads of first words.
     heads: Prefixes,
-    /// Of those, the heads of phrases that are too short for an opening.
-    short: Prefixes,
     /// Hashes of openings.
     openings: Prefixes,
+    /// Hashes of phrases that are too short for an opening, each with the gap behind it.
+    short: Prefixes,
+    /// Hashes of what openings begin with, up to each of their gaps.
+    starts: Prefixes,
     first: [bool; 256],
 }
 
@@ -114,7 +116,7 @@ impl Tree {
         // The nodes of the phrase before: in order, each phrase shares its beginning with that one.
         let (mut path, mut last): (Vec<usize>, &[u8]) = (vec![0], &[]);
         let set = || Prefixes::new(16);
-        let (mut heads, mut short, mut openings) = (set(), set(), set());
+        let (mut heads, mut short, mut openings, mut starts) = (set(), set(), set(), set());
         let mut first = [false; 256];
         for (phrase, owner) in &joined {
             let shared = phrase.iter().zip(last).take_while(|(one, two)| one == two).count();
@@ -133,13 +135,15 @@ impl Tree {
             {
                 draft.owners.push(*owner);
             }
-            let head = u64::from(head(phrase, 0));
-            heads.put(head);
+            heads.put(u64::from(head(phrase, 0)));
             // The end of a phrase is a gap too.
-            match [phrase.as_slice(), &[GAP]].concat().first_chunk::<OPENING>() {
+            let ended = [phrase.as_slice(), &[GAP]].concat();
+            match ended.first_chunk::<OPENING>() {
                 Some(eight) => openings.put(u64::from_le_bytes(*eight)),
-                None => short.put(head),
+                None => short.put(short_key(&ended)),
             }
+            let gaps = ended.iter().take(OPENING).enumerate().filter(|(_, byte)| **byte == GAP);
+            gaps.for_each(|(at, _)| starts.put(short_key(ended.get(..=at).unwrap_or_default())));
             if let Some(slot) = phrase.first().and_then(|b| first.get_mut(usize::from(*b))) {
                 *slot = true;
             }
@@ -149,8 +153,9 @@ impl Tree {
             edges: Vec::new(),
             owners: Vec::new(),
             heads,
-            short,
             openings,
+            short,
+            starts,
             first,
         };
         for draft in drafts {
@@ -187,12 +192,13 @@ impl Tree {
     #[inline]
     pub(super) fn may_begin(&self, view: View<'_>, at: usize, opening: Option<Opening>) -> bool {
         let Some(opening) = opening else { return self.may_begin_slowly(view, at) };
-        // Of a gap of more than one byte only the walk knows the length.
-        if opening.gaps & opening.gaps >> 8 == 0 {
-            self.openings.has(opening.folded) || self.short.has(opening.head())
-        } else {
-            self.heads.has(opening.head())
-        }
+        // Of a gap of more than one byte only the walk knows the length: what stands before its second byte counts.
+        let plain = opening.up_to_second_gap();
+        let begun = match plain {
+            OPENING => self.openings.has(opening.folded),
+            _ => self.starts.has(opening.first(plain)),
+        };
+        begun || opening.any_end(plain, |key| self.short.has(key))
     }
 
     /// The same at the end of the text, and where it is not ASCII.
@@ -269,6 +275,11 @@ impl Tree {
         }
         Walk::Done
     }
+}
+
+/// Fewer bytes than an opening has, as [`Opening::first`] gives them.
+fn short_key(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |key, byte| key << 8 | u64::from(*byte))
 }
 
 /// Bytes of a head.

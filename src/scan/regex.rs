@@ -172,6 +172,11 @@ impl Machine {
         Ok(machine)
     }
 
+    /// Its automaton.
+    pub(super) fn dfa(&self) -> &dense::DFA<Vec<u32>> {
+        &self.dfa
+    }
+
     fn start(&self, before: Option<u8>) -> Option<StateID> {
         let class = match before {
             None => 0,
@@ -184,7 +189,7 @@ impl Machine {
     }
 
     /// The states that a run can be in before its first byte, by whether a word byte stands before it.
-    fn starts(&self, word: bool) -> impl Iterator<Item = StateID> {
+    pub(super) fn starts(&self, word: bool) -> impl Iterator<Item = StateID> {
         let before: &[Option<u8>] = if word { &[Some(b'a')] } else { &[None, Some(b'\n'), Some(b'\r'), Some(b' ')] };
         before.iter().filter_map(|b| self.start(*b))
     }

@@ -123,7 +123,7 @@ impl Scanner {
             weigh(&topic.label, &topic.weighted, first, &mut phrases)?;
         }
         let tree = Tree::new(&phrases);
-        let filter = Filter::new(&mut machines, &tree);
+        let filter = Filter::new(&mut machines, &patterns, &tree);
         let is_guarded =
             |index: &u32| machines.get(*index as usize).is_some_and(|m| m.as_ref().is_some_and(|m| m.guard.is_some()));
         let guarded = (0..patterns.len() as u32).filter(is_guarded).collect();

@@ -111,7 +111,7 @@ impl State {
                 self.try_phrase(scanner, view, start);
             }
             let third = view.bytes.get(at + 2);
-            for pattern in bucket.patterns(view.bytes, at) {
+            for pattern in scanner.filter.closer(view.bytes, at, bucket).patterns(view.bytes, at) {
                 if self.next.get(pattern as usize).is_some_and(|next| *next <= start)
                     && let Some(machine) = scanner.machine(pattern)
                     && third.is_none_or(|third| in_set(&machine.third, *third))

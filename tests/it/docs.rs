@@ -74,3 +74,13 @@ fn documents_name_only_files_that_exist() {
         }
     }
 }
+
+#[test]
+fn the_packs_that_the_guide_shows_keep_their_examples() {
+    let page = fs::read_to_string(root().join("invariants/README.md")).unwrap();
+    let blocks: Vec<&str> = page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let whole = |start: &str| *blocks.iter().find(|block| block.starts_with(start)).unwrap();
+    let pack = [whole("pack:"), whole("topics:")].concat();
+    let packs = servanda::pact::pack::Packs::load([("guide", pack.as_str())]).unwrap_or_else(|faults| panic!("{faults:?}"));
+    assert_eq!(packs.iter().flat_map(|pack| pack.test().unwrap()).collect::<Vec<_>>(), []);
+}

@@ -69,6 +69,12 @@ pub(super) fn phone(sight: Sight<'_>) -> Part {
     if sight.text.split(|b| !b.is_ascii_digit()).filter(single).count() > 3 {
         return None;
     }
+    // `0.25` with more digits is a fraction.
+    if let Some(rest) = sight.text.strip_prefix(b"0.")
+        && rest.iter().all(u8::is_ascii_digit)
+    {
+        return None;
+    }
     if plausible(sight.text, sight) {
         return Some((0, sight.text.len()));
     }
@@ -112,13 +118,14 @@ fn plausible(text: &[u8], sight: Sight<'_>) -> bool {
     if national(&groups, &lengths, digits.len()) || (lengths.len() == 1 && mobile(&digits)) {
         return true;
     }
+    if !(6..=13).contains(&digits.len()) || !(lengths.iter().all(|len| *len >= 2) || lengths.first() == Some(&1)) {
+        return false;
+    }
     let near = sight.before.get(sight.before.len().saturating_sub(32)..).unwrap_or_default();
     let asked = has_word(near, BEFORE) || BEFORE_BLANK.iter().any(|word| followed_by_blank(near, word));
     let before = asked && (7..=13).contains(&digits.len());
     let after = text.len() == sight.text.len() && has_word(sight.after, AFTER) && (6..=13).contains(&digits.len());
-    (before || after)
-        && (lengths.iter().all(|len| *len >= 2) || lengths.first() == Some(&1))
-        && !has_word(near, &["id", "order", "invoice", "ticket", "version", "port", "pid", "timestamp"])
+    (before || after) && !has_word(near, &["id", "order", "invoice", "ticket", "version", "port", "pid", "timestamp"])
 }
 
 /// Numbers with a trunk zero in groups: `020 7946 0958`, `01 23 45 67 89`, `0171/1234567`.
