@@ -39,6 +39,9 @@ pub const STREAM_KEPT_MAX: usize = 256 << 10;
 /// Events held in one stream, whatever holds them: a call of the largest size in small pieces fits.
 pub const STREAM_HELD_MAX: usize = 16 << 20;
 
+/// How many of them: each costs some hundred bytes beside its own. Reached by none of 128 bytes or more.
+pub const STREAM_HELD_EVENTS_MAX: usize = 131_072;
+
 /// Channels (choice and field) and tool calls of one stream.
 pub const STREAM_CHANNELS_MAX: usize = 256;
 

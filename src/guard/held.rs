@@ -1,11 +1,11 @@
 //! What waits in a stream: channels whose text is not decided, calls that are being assembled, events.
-//!
-//! Ordering is decided here: an event may leave before an earlier one only where no client could tell.
+
+use std::collections::VecDeque;
 
 use crate::engine::stream::{Step, StreamJudge, StreamRedaction};
 use crate::protocol::message::{CallKind, NO_CHOICE};
 use crate::protocol::sse;
-use crate::protocol::{CallKey, Piece};
+use crate::protocol::{CallKey, Channel, Piece};
 
 /// The text of one channel so far.
 #[derive(Debug)]
@@ -13,9 +13,12 @@ pub(crate) struct Flow {
     pub(crate) judge: StreamJudge,
     pub(crate) pushed: u64,
     pub(crate) safe_to: u64,
-    pub(crate) redactions: Vec<StreamRedaction>,
+    /// In order, from the first that an event at hand or in the line still needs.
+    pub(crate) redactions: VecDeque<StreamRedaction>,
     /// Its choice has ended: what comes after is another text.
     pub(crate) closed: bool,
+    /// How many pieces of it are in the event at hand and in those that wait.
+    pub(crate) waiting: usize,
 }
 
 /// A call that is being assembled.
@@ -40,6 +43,10 @@ pub(crate) struct Held {
     pub(crate) pieces: Vec<Piece>,
     /// Text pieces: which piece, which channel, and where in the channel's text.
     pub(crate) texts: Vec<Span>,
+    /// Call pieces: which piece, which call.
+    pub(crate) calls: Vec<Part>,
+    /// How many of the texts and then of the calls are known to be decided.
+    decided: usize,
     pub(crate) since_ns: u64,
     /// Judging has stopped in this event, at this piece: what follows in it was read by nobody.
     pub(crate) halted: Option<usize>,
@@ -53,6 +60,13 @@ pub(crate) struct Span {
     pub(crate) end: u64,
 }
 
+/// A piece of a call. By its place among the calls: a later call may come under the same key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
+    pub(crate) piece: usize,
+    pub(crate) call: usize,
+}
+
 impl HeldCall {
     /// A call of which nothing has come yet.
     pub(crate) fn new(kind: CallKind, executed: bool) -> Self {
@@ -61,19 +75,51 @@ impl HeldCall {
 }
 
 impl Flow {
+    /// A channel at its first byte.
+    pub(crate) fn new(judge: StreamJudge) -> Self {
+        Self { judge, pushed: 0, safe_to: 0, redactions: VecDeque::new(), closed: false, waiting: 0 }
+    }
+
     pub(crate) fn note(&mut self, step: &mut Step) {
         self.safe_to = self.safe_to.max(step.safe_to);
-        self.redactions.append(&mut step.redactions);
+        self.redactions.extend(step.redactions.drain(..));
+    }
+
+    /// The redactions that touch these bytes.
+    pub(crate) fn redactions_in(&self, start: u64, end: u64) -> impl Iterator<Item = &StreamRedaction> {
+        let first = self.redactions.partition_point(|r| r.end <= start);
+        self.redactions.range(first..).take_while(move |r| r.start < end)
+    }
+
+    /// A piece that ends here has left, or waits no longer.
+    pub(crate) fn left(&mut self, end: u64) {
+        self.waiting = self.waiting.saturating_sub(1);
+        while self.redactions.front().is_some_and(|r| r.end <= end) {
+            self.redactions.pop_front();
+        }
     }
 }
 
 impl Held {
-    pub(crate) fn call_keys(&self) -> impl Iterator<Item = CallKey> + '_ {
-        self.pieces.iter().filter_map(|piece| if let Piece::Call { key, .. } = piece { Some(*key) } else { None })
+    /// An event of which nothing has been read yet.
+    pub(crate) fn new(event: sse::Event, since_ns: u64) -> Self {
+        Self { event, pieces: Vec::new(), texts: Vec::new(), calls: Vec::new(), decided: 0, since_ns, halted: None }
+    }
+
+    /// Whether all in it is decided. What is decided stays so, and is not asked for again.
+    pub(crate) fn is_decided(&mut self, channels: &[(Channel, Flow)], calls: &[(CallKey, HeldCall)]) -> bool {
+        let texts = self.texts.iter().skip(self.decided);
+        let safe = texts.take_while(|span| channels.get(span.channel).is_some_and(|(_, flow)| flow.safe_to >= span.end));
+        self.decided += safe.count();
+        if let Some(done) = self.decided.checked_sub(self.texts.len()) {
+            let parts = self.calls.iter().skip(done);
+            self.decided += parts.take_while(|part| calls.get(part.call).is_some_and(|(_, call)| call.decided)).count();
+        }
+        self.halted.is_none() && self.decided == self.texts.len() + self.calls.len()
     }
 
     pub(crate) fn is_call(&self) -> bool {
-        self.call_keys().next().is_some()
+        self.pieces.iter().any(|piece| matches!(piece, Piece::Call { .. }))
     }
 
     /// Nothing but text: no call, no end, nothing that concerns the whole stream.
@@ -85,11 +131,9 @@ impl Held {
                 .all(|piece| matches!(piece, Piece::Text { .. } | Piece::Choice(_) | Piece::Shadow { .. } | Piece::InOrder(_)))
     }
 
-    /// No text, and nothing that ends a text or a call: no event becomes ready by this one, and it overtakes none.
-    pub(crate) fn decides_nothing(&self) -> bool {
-        let idle =
-            |piece: &Piece| matches!(piece, Piece::Call { .. } | Piece::Choice(_) | Piece::Shadow { .. } | Piece::Usage(_));
-        self.texts.is_empty() && self.halted.is_none() && self.pieces.iter().all(idle)
+    /// Whether it keeps its place in any case.
+    pub(crate) fn is_in_order(&self) -> bool {
+        self.pieces.iter().any(|piece| matches!(piece, Piece::InOrder(_)))
     }
 
     /// Whether the text at which judging has stopped is the last of the event, so that all of it but that
@@ -99,20 +143,8 @@ impl Held {
         self.halted.is_some() && !rest.iter().any(|piece| matches!(piece, Piece::Text { .. }))
     }
 
-    /// Whether this event may leave while `earlier` is still held: only text may go past the calls of its
-    /// choice, and past everything of another choice.
-    pub(crate) fn may_overtake(&self, earlier: &Self) -> bool {
-        self.is_plain_text()
-            && !self.pieces.iter().any(|piece| matches!(piece, Piece::InOrder(_)))
-            && (earlier.is_call() && !self.is_call() && earlier.texts.is_empty() || self.is_of_other_choice(earlier))
-    }
-
-    fn is_of_other_choice(&self, other: &Self) -> bool {
-        let mut theirs = other.choices().peekable();
-        theirs.peek().is_some() && theirs.all(|theirs| self.choices().all(|ours| ours != theirs))
-    }
-
-    fn choices(&self) -> impl Iterator<Item = u32> + '_ {
+    /// The choices that it concerns.
+    pub(crate) fn choices(&self) -> impl Iterator<Item = u32> + '_ {
         self.pieces.iter().filter_map(|piece| match piece {
             Piece::Text { channel, .. } => Some(channel.choice).filter(|choice| *choice != NO_CHOICE),
             Piece::Call { key, .. } | Piece::CallEnd(key) => Some(key.choice),

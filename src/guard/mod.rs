@@ -11,6 +11,7 @@ pub(crate) mod fields;
 pub mod headers;
 pub(crate) mod held;
 pub mod layer;
+pub(crate) mod line;
 pub(crate) mod message;
 pub(crate) mod pending;
 pub(crate) mod pulse;

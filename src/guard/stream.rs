@@ -7,16 +7,17 @@
 //!
 //! In modes that only watch, bytes pass at once and the same judgement runs beside them.
 
-use std::collections::VecDeque;
+use std::collections::BTreeSet;
 
 use bytes::{Bytes, BytesMut};
 
 use super::exchange::Exchange;
-use super::held::{Flow, Held, HeldCall, Span};
+use super::held::{Flow, Held, HeldCall, Part, Span};
+use super::line::Line;
 use super::message::{kind_of_role, wire_arguments};
 use super::pending::Durable;
 use super::refused::Refused;
-use crate::base::limits::{SSE_EVENT_MAX, STREAM_CHANNELS_MAX, STREAM_HELD_MAX};
+use crate::base::limits::{SSE_EVENT_MAX, STREAM_CHANNELS_MAX, STREAM_HELD_EVENTS_MAX, STREAM_HELD_MAX};
 use crate::base::names::{Stage, UnjudgedReason};
 use crate::base::verdict::Act;
 use crate::engine::event::{Event, ToolEvent};
@@ -38,8 +39,7 @@ pub(crate) struct Stream {
     gates: Vec<(Stage, Gate)>,
     channels: Vec<(Channel, Flow)>,
     calls: Vec<(CallKey, HeldCall)>,
-    held: VecDeque<Held>,
-    held_bytes: usize,
+    line: Line,
     /// Short texts that stand alone and were found clean: ids and names that every event repeats.
     envelope: Vec<(Channel, String)>,
     state: State,
@@ -102,8 +102,7 @@ impl Stream {
             gates: Vec::new(),
             channels: Vec::new(),
             calls: Vec::new(),
-            held: VecDeque::new(),
-            held_bytes: 0,
+            line: Line::default(),
             envelope: Vec::new(),
             state: State::Running,
         }
@@ -176,7 +175,7 @@ impl Stream {
 
     /// Whether bytes have come that the client does not have yet. It has none of an event that was begun.
     pub(crate) fn holds(&self) -> bool {
-        self.acts && self.state == State::Running && (!self.held.is_empty() || self.framer.pending() > 0)
+        self.acts && self.state == State::Running && (!self.line.is_empty() || self.framer.pending() > 0)
     }
 
     /// Takes every whole event out of the framer.
@@ -195,7 +194,7 @@ impl Stream {
 
     /// Judges one event and lets go what may go.
     fn take(&mut self, exchange: &mut Exchange, event: sse::Event, moved: &mut Moved) -> Result<(), Halt> {
-        let mut held = Held { event, pieces: Vec::new(), texts: Vec::new(), since_ns: exchange.steady_ns(), halted: None };
+        let mut held = Held::new(event, exchange.steady_ns());
         let mut outcome = self.reader.read(&held.event, &mut held.pieces).map_err(|e| unreadable(exchange, e));
         if outcome.is_err() {
             held.pieces.clear();
@@ -208,19 +207,15 @@ impl Stream {
                 break;
             }
         }
-        // What decides nothing and may go past nothing waits at the end of the line: nobody else moves for it.
-        let waits = self.acts && !self.held.is_empty() && held.decides_nothing();
-        self.held_bytes += held.event.raw().len();
-        self.held.push_back(held);
+        held.pieces.shrink_to_fit();
+        self.line.push(held);
         outcome?;
-        if !waits {
-            self.release(exchange, moved);
-        }
-        exchange.note_held(self.held_bytes);
+        self.release(exchange, moved);
+        exchange.note_held(self.line.bytes());
         if self.acts && self.held_text() > exchange.route().stream_hold_max {
             return Err(over_limit(exchange, "stream_hold"));
         }
-        if self.acts && self.held_bytes > STREAM_HELD_MAX {
+        if self.acts && (self.line.bytes() > STREAM_HELD_MAX || self.line.len() > STREAM_HELD_EVENTS_MAX) {
             return Err(over_limit(exchange, "stream_held"));
         }
         Ok(())
@@ -234,13 +229,14 @@ impl Stream {
                 if self.envelope.iter().any(|(key, known)| key == channel && known == text.as_str()) {
                     return Ok(());
                 }
-                let (index, step) = self.text(exchange, *channel, *editable, text.as_str(), &held.texts)?;
-                let flow = self.channels.get(index).map(|(_, flow)| flow);
-                if !channel.joined && step.block_at.is_none() && flow.is_some_and(|flow| flow.redactions.is_empty()) {
+                let (index, step) = self.text(exchange, *channel, *editable, text.as_str())?;
+                let Some((_, flow)) = self.channels.get_mut(index) else { return refuses(exchange, &step) };
+                if !channel.joined && step.block_at.is_none() && flow.redactions.is_empty() {
                     // Decided, and nothing to change: its channel is free for the next of an event with many.
                     return refuses(exchange, &step);
                 }
-                let end = flow.map_or(0, |flow| flow.pushed);
+                let end = flow.pushed;
+                flow.waiting += 1;
                 held.texts.push(Span { piece: at, channel: index, start: end - text.as_str().len() as u64, end });
                 refuses(exchange, &step)
             }
@@ -248,10 +244,10 @@ impl Stream {
                 let name = name.as_ref().map(|place| held.event.text(place));
                 let arguments = arguments.as_ref().map(|place| held.event.text(place));
                 let said = (name.as_ref().map_or("", |t| t.as_str()), arguments.as_ref().map_or("", |t| t.as_str()));
-                if *copy {
-                    return self.compare(exchange, *key, HeldCall::new(*kind, *executed), said);
-                }
-                self.gather(exchange, *key, HeldCall::new(*kind, *executed), said)
+                let new = HeldCall::new(*kind, *executed);
+                let call = if *copy { self.compare(exchange, *key, new, said) } else { self.gather(exchange, *key, new, said) }?;
+                held.calls.push(Part { piece: at, call });
+                Ok(())
             }
             Piece::TextEnd(channel) => self.end_of_texts(exchange, |key| key == channel),
             Piece::CallEnd(key) => self.end_of_calls(exchange, |k| k == key, moved),
@@ -276,12 +272,11 @@ impl Stream {
         channel: Channel,
         editable: bool,
         text: &str,
-        beside: &[Span],
     ) -> Result<(usize, Step), Halt> {
         let known = self.channels.iter().position(|(key, flow)| *key == channel && channel.joined && !flow.closed);
         let index = match known {
             Some(index) => index,
-            None => self.open(exchange, channel, editable, beside)?,
+            None => self.open(exchange, channel, editable)?,
         };
         let Some((_, flow)) = self.channels.get_mut(index) else { return Ok((index, Step::default())) };
         flow.pushed += text.len() as u64;
@@ -300,13 +295,9 @@ impl Stream {
     }
 
     /// A new channel; the first of a stage is where the rules that need no text are judged.
-    fn open(&mut self, exchange: &mut Exchange, channel: Channel, editable: bool, beside: &[Span]) -> Result<usize, Halt> {
+    fn open(&mut self, exchange: &mut Exchange, channel: Channel, editable: bool) -> Result<usize, Halt> {
         // Texts that stand alone take the place of one that has left.
-        let reuse = self
-            .channels
-            .iter()
-            .enumerate()
-            .position(|(at, (key, flow))| (!key.joined || flow.closed) && !self.in_use(at, beside));
+        let reuse = self.channels.iter().position(|(key, flow)| (!key.joined || flow.closed) && flow.waiting == 0);
         if reuse.is_none() && self.channels.len() >= STREAM_CHANNELS_MAX {
             return Err(unreadable(exchange, ReadError::new(Code::TooManyChannels, 0)));
         }
@@ -321,7 +312,7 @@ impl Stream {
         let Some((_, gate)) = self.gates.iter().find(|(s, _)| *s == stage) else {
             return Err(Refused::unread(stage, Why::Engine).into());
         };
-        let flow = Flow { judge: gate.channel(editable), pushed: 0, safe_to: 0, redactions: Vec::new(), closed: false };
+        let flow = Flow::new(gate.channel(editable));
         if let Some(at) = reuse
             && let Some(slot) = self.channels.get_mut(at)
         {
@@ -332,13 +323,8 @@ impl Stream {
         Ok(self.channels.len() - 1)
     }
 
-    /// Whether an event that waits, or the one at hand, has text in this channel.
-    fn in_use(&self, channel: usize, beside: &[Span]) -> bool {
-        self.held.iter().flat_map(|held| &held.texts).chain(beside).any(|span| span.channel == channel)
-    }
-
-    /// Adds a piece to a call, or begins it as `new`.
-    fn gather(&mut self, exchange: &mut Exchange, key: CallKey, new: HeldCall, said: (&str, &str)) -> Result<(), Halt> {
+    /// Adds a piece to a call, or begins it as `new`. Gives its place among the calls.
+    fn gather(&mut self, exchange: &mut Exchange, key: CallKey, new: HeldCall, said: (&str, &str)) -> Result<usize, Halt> {
         let at = match self.calls.iter().position(|(k, call)| *k == key && !call.decided) {
             Some(at) => at,
             None if self.calls.len() >= STREAM_CHANNELS_MAX => {
@@ -349,18 +335,19 @@ impl Stream {
                 self.calls.len() - 1
             }
         };
-        let Some((_, call)) = self.calls.get_mut(at) else { return Ok(()) };
+        let Some((_, call)) = self.calls.get_mut(at) else { return Ok(at) };
         call.name.push_str(said.0);
         call.arguments.push_str(said.1);
         if call.arguments.len() + call.name.len() > exchange.route().tool_call_max {
             return Err(over_limit(exchange, "tool_call"));
         }
-        Ok(())
+        Ok(at)
     }
 
     /// Takes a call that is said again. What was judged must be what the client reads, wherever it reads it.
-    fn compare(&mut self, exchange: &mut Exchange, key: CallKey, new: HeldCall, said: (&str, &str)) -> Result<(), Halt> {
-        let Some((_, call)) = self.calls.iter_mut().rev().find(|(k, _)| *k == key) else {
+    fn compare(&mut self, exchange: &mut Exchange, key: CallKey, new: HeldCall, said: (&str, &str)) -> Result<usize, Halt> {
+        let known = self.calls.iter().rposition(|(k, _)| *k == key);
+        let Some((at, (_, call))) = known.and_then(|at| Some((at, self.calls.get_mut(at)?))) else {
             return self.gather(exchange, key, new, said);
         };
         if !call.decided && call.name.is_empty() {
@@ -371,7 +358,7 @@ impl Stream {
         }
         let same = |copy: &str, first: &str| copy.is_empty() || copy == first;
         if same(said.0, &call.name) && same(said.1, &call.arguments) {
-            return Ok(());
+            return Ok(at);
         }
         Err(unreadable(exchange, ReadError::new(Code::CopyDiffers, 0)))
     }
@@ -442,7 +429,7 @@ impl Stream {
                 return Err(Refused::unread(Stage::Call, why).into());
             }
             if self.acts {
-                self.held.retain(|held| !held.is_call());
+                self.line.retain(|held| !held.is_call());
             }
         }
         self.end_of_choice(exchange, None, moved)?;
@@ -452,15 +439,9 @@ impl Stream {
 
     /// Lets go every event whose turn it is.
     fn release(&mut self, exchange: &mut Exchange, moved: &mut Moved) {
-        let mut at = 0;
-        while let Some(held) = self.held.get(at) {
-            if !self.is_ready(held) || self.held.iter().take(at).any(|earlier| !held.may_overtake(earlier)) {
-                at += 1;
-                continue;
-            }
-            let Some(held) = self.held.remove(at) else { break };
-            self.held_bytes = self.held_bytes.saturating_sub(held.event.raw().len());
-            if self.acts {
+        let acts = self.acts;
+        while let Some(held) = self.line.next(|held| !acts || held.is_decided(&self.channels, &self.calls)) {
+            if acts {
                 exchange.note_hold_time(held.since_ns);
                 if self.write(&held, None, moved) {
                     exchange.altered();
@@ -468,26 +449,12 @@ impl Stream {
             } else {
                 self.reader.released(&held.event, &held.pieces, &[]);
             }
+            for span in &held.texts {
+                if let Some((_, flow)) = self.channels.get_mut(span.channel) {
+                    flow.left(span.end);
+                }
+            }
         }
-        for (index, (_, flow)) in self.channels.iter_mut().enumerate().filter(|(_, (_, flow))| !flow.redactions.is_empty()) {
-            let from = self.held.iter().flat_map(|h| &h.texts).filter(|s| s.channel == index).map(|s| s.start).min();
-            let from = from.unwrap_or(flow.pushed);
-            flow.redactions.retain(|r| r.end > from);
-        }
-    }
-
-    fn is_ready(&self, held: &Held) -> bool {
-        if !self.acts {
-            return true;
-        }
-        if held.halted.is_some() {
-            return false;
-        }
-        let texts =
-            held.texts.iter().all(|span| self.channels.get(span.channel).is_some_and(|(_, flow)| flow.safe_to >= span.end));
-        let calls =
-            held.call_keys().all(|key| self.calls.iter().rev().find(|(k, _)| *k == key).is_some_and(|(_, call)| call.decided));
-        texts && calls
     }
 
     /// Writes an event with redactions in place, and says whether anything changed; text of a channel from
@@ -495,14 +462,14 @@ impl Stream {
     fn write(&mut self, held: &Held, cut: Option<(usize, u64)>, moved: &mut Moved) -> bool {
         let Self { channels, calls, reader, .. } = self;
         let mut changes: Vec<Change<'_>> = Vec::new();
-        let mut begun: Vec<CallKey> = Vec::new();
+        let mut begun: BTreeSet<usize> = BTreeSet::new();
         for span in &held.texts {
             let Some(Piece::Text { place, .. }) = held.pieces.get(span.piece) else { continue };
             let Some((_, flow)) = channels.get(span.channel) else { continue };
             let end =
                 cut.filter(|(channel, _)| *channel == span.channel).map_or(span.end, |(_, at)| at.clamp(span.start, span.end));
             let within = |at: u64| (at - span.start) as usize;
-            for r in flow.redactions.iter().filter(|r| r.start < end && r.end > span.start) {
+            for r in flow.redactions_in(span.start, end) {
                 let (from, to) = (r.start.max(span.start), r.end.min(end));
                 let with = if r.start >= span.start { r.replacement.as_ref() } else { "" };
                 changes.push(Change { place, at: within(from)..within(to), with });
@@ -511,14 +478,12 @@ impl Stream {
                 changes.push(Change { place, at: within(end)..within(span.end), with: "" });
             }
         }
-        for piece in &held.pieces {
-            let Piece::Call { key, arguments: Some(place), copy, .. } = piece else { continue };
-            let Some((_, call)) = calls.iter().rev().find(|(k, _)| k == key) else { continue };
+        for part in &held.calls {
+            let Some(Piece::Call { arguments: Some(place), copy, .. }) = held.pieces.get(part.piece) else { continue };
+            let Some((_, call)) = calls.get(part.call) else { continue };
             let Some(rewritten) = &call.rewritten else { continue };
-            let with = if !copy && (call.begun || begun.contains(key)) { "" } else { rewritten.as_str() };
-            if !copy {
-                begun.push(*key);
-            }
+            let first = *copy || (begun.insert(part.call) && !call.begun);
+            let with = if first { rewritten.as_str() } else { "" };
             changes.push(Change { place, at: 0..held.event.text(place).as_str().len(), with });
         }
         if !changes.is_empty() {
@@ -535,8 +500,10 @@ impl Stream {
         }
         reader.released(&held.event, &held.pieces, &changes);
         let altered = !changes.is_empty();
-        for (_, call) in calls.iter_mut().filter(|(key, _)| begun.contains(key)) {
-            call.begun = true;
+        for at in begun {
+            if let Some((_, call)) = calls.get_mut(at) {
+                call.begun = true;
+            }
         }
         altered
     }
@@ -556,7 +523,7 @@ impl Stream {
         }
         self.state = State::Blind;
         if self.acts {
-            for held in self.held.drain(..) {
+            while let Some(held) = self.line.pop() {
                 moved.out.extend_from_slice(held.event.raw());
             }
             if let Ok(Some(rest)) = self.framer.finish() {
@@ -568,7 +535,7 @@ impl Stream {
     /// What is decided leaves, up to the match; then the protocol's own refusal ends the stream.
     fn refuse(&mut self, exchange: &mut Exchange, refused: &Refused, moved: &mut Moved) {
         self.release(exchange, moved);
-        if let Some(held) = self.held.pop_front()
+        if let Some(held) = self.line.pop()
             && held.is_plain_text()
             && (held.halted.is_none() || held.halted_in_last_text())
             && let [span] = held.texts[..]
@@ -577,7 +544,7 @@ impl Stream {
         {
             self.write(&held, Some((span.channel, safe)), moved);
         }
-        self.held.clear();
+        self.line.clear();
         moved.wait = exchange.intervene(refused, true).or(moved.wait.take());
         let ending = exchange.with_refusal(refused, |refusal| self.reader.refuse(refusal));
         moved.out.extend_from_slice(&ending);

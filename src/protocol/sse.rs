@@ -157,6 +157,8 @@ impl Event {
     fn edits(&self, changes: &[Change<'_>]) -> (Vec<Edit>, Vec<Edit>) {
         let mut in_data = Vec::new();
         let mut in_raw = Vec::new();
+        // Changes of one text stand together, and decoding it is what costs.
+        let mut last: Option<(&Place, Text<'_>)> = None;
         for change in changes {
             let on_line = self.bare || change.place.within == Within::Line;
             let with = if on_line {
@@ -164,7 +166,11 @@ impl Event {
             } else {
                 change.with.replace("\r\n", "\n").replace('\r', "\n")
             };
-            let edit = self.text(change.place).edit(change.at.clone(), &with);
+            let (_, text) = match last.take().filter(|(place, _)| *place == change.place) {
+                Some(same) => last.insert(same),
+                None => last.insert((change.place, self.text(change.place))),
+            };
+            let edit = text.edit(change.at.clone(), &with);
             if change.place.within == Within::Line { in_raw.extend(edit) } else { in_data.extend(edit) }
         }
         (in_data, in_raw)

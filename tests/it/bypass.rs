@@ -1,15 +1,20 @@
 //! Known ways around guards, one row each, named after the bypass and its number in the catalogue they
 //! come from. What smuggles by framing is in `smuggle`, what is cut in odd places in `cuts`.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::Full;
 use serde_json::{Value, json};
+use servanda::guard::GuardLayer;
+use servanda::program::Program;
+use servanda::program::live::Live;
 
 use crate::sidecar::{House, address, minimal};
 use crate::support::client::{raw, status};
 use crate::support::coded;
-use crate::support::guarded::{Script, chat, chunk, completion, enforce, guarded, post, read_stream, send, text_stream};
+use crate::support::guarded::{Script, behind, chat, chunk, completion, enforce, guarded, post, read_stream, send, text_stream};
 
 const SSN: &str = "536-22-8731";
 const CARD: &str = "4111 1111 1111 1111";
@@ -435,16 +440,80 @@ fn streams_that_fill_what_holds_them() {
         &json!({"tool_calls": [{"index": 0, "id": "c", "type": "function", "function": {"name": "ticket_create", "arguments": "{"}}]}),
         None,
     );
-    // 51: one event beyond every buffer; and events without text behind a call that never ends.
+    // 51: one event beyond every buffer; events without text behind a call that never ends, of some size and tiny.
     let huge = format!("data: {{\"choices\":[],\"a\":\"{}\"}}\n\n", "x".repeat(9 << 20));
     let padded = format!(": {}\n{}", "x".repeat(4_000), chunk(0, &json!({}), None));
-    let filler = format!("{call}{}", padded.repeat(5_000));
-    for (name, stream) in [("one event", huge), ("very many", filler)] {
+    let large = format!("{call}{}", padded.repeat(5_000));
+    let small = format!("{call}{}", chunk(0, &json!({}), None).repeat(120_000));
+    let tiny = format!("{call}{}", "data: {\"choices\":[{}]}\n\n".repeat(140_000));
+    for (name, stream) in [("one event", huge), ("very many", large), ("small ones", small), ("tiny ones", tiny)] {
         let length = stream.len();
         let (_, body) = answered(&[("content-type", "text/event-stream")], stream, true);
         assert!(body.len() < 4096, "{name}: {} of {length}", body.len());
         assert!(body.contains("content_filter") && !body.contains("ticket_create"), "{name}: {body}");
     }
+}
+
+#[test]
+fn streams_that_nearly_fill_what_holds_them() {
+    let call = json!({"tool_calls": [{"index": 0, "id": "c", "type": "function", "function": {"name": "ticket_create", "arguments": "{}"}}]});
+    let end = chunk(0, &json!({}), Some("tool_calls")) + "data: [DONE]\n\n";
+    // All of them wait for the end of the call, and each has texts: known ones, new ones, some to be redacted.
+    let known = chunk(0, &json!({}), None);
+    let fresh = |n: usize| known.replace("chatcmpl-1", &format!("chatcmpl-{n}"));
+    let piece = |n: usize| chunk(0, &json!({"tool_calls": [{"index": 0, "function": {"arguments": " "}}]}), None).replace("chatcmpl-1", &n.to_string());
+    let clean = [
+        ("known texts", known.repeat(110_000)),
+        ("new texts", (0..100_000).map(fresh).collect()),
+        ("pieces of the call", (0..50_000).map(piece).collect()),
+    ];
+    for (name, held) in clean {
+        let stream = format!("{}{held}{end}", chunk(0, &call, None));
+        let (_, body) = answered(&[("content-type", "text/event-stream")], stream.clone(), true);
+        assert!(body == stream, "{name}: {} of {}", body.len(), stream.len());
+    }
+    // Text behind an event that waits, with as many redactions as events.
+    let first = json!({"content": format!("card {CARD}. "), "tool_calls": call["tool_calls"]});
+    let card = chunk(0, &json!({"content": format!("card {CARD}. ")}), None);
+    let stream = format!("{}{}{end}", chunk(0, &first, None), card.repeat(4_000));
+    let (_, body) = answered(&[("content-type", "text/event-stream")], stream, true);
+    assert!(!body.contains("4111"));
+    assert_eq!(body.matches("card [pii.payment_card]. ").count(), 4_001);
+}
+
+/// Takes one text out of the arguments of calls, and of nothing else.
+const CALLS: &str = "\
+format: 1
+pact: calls
+version: '1.0.0'
+subject: {agent: 'did:web:vendor.example:agents:first', counterparty: 'did:web:customer.example'}
+detectors:
+  word: {phrases: ['zyzzogeton quincunx']}
+predicates:
+  - {id: word, dimension: safety, severity: critical, at: [call], check: {match: [own.word]}, act: redact}
+evidence:
+  sources: {guard: interaction/1}
+penalty:
+  critical: {score: -100, pause: until_review, review: human, notify: [counterparty]}
+renewal: {effective: 2026-01-01, expires: 2036-01-01, counters_on_extension: reset}
+";
+
+#[test]
+fn a_call_that_comes_under_the_number_of_one_that_waits() {
+    let layer = GuardLayer::builder(Live::new(Arc::new(Program::compile_text(CALLS).unwrap())));
+    let layer = layer.without_evidence().route(enforce()).build();
+    let call = |choice: usize, note: &str| {
+        let function = json!({"name": "ticket_create", "arguments": json!({"note": note}).to_string()});
+        chunk(choice, &json!({"tool_calls": [{"index": 0, "id": "c", "type": "function", "function": function}]}), None)
+    };
+    let end = |choice| chunk(choice, &json!({}), Some("tool_calls"));
+    // The first call of choice 0 is decided and waits for that of choice 1, while another takes its number.
+    let first = "zyzzogeton quincunx";
+    let stream = [call(1, "one"), call(0, first), end(0), call(0, "other"), end(0), end(1), "data: [DONE]\n\n".to_owned()];
+    let (guard, _) = behind(&layer, Script::events(vec![stream.concat().into()]));
+    let (_, body) = send(&guard, chat("hi", true));
+    let body = String::from_utf8(body.to_vec()).unwrap();
+    assert_eq!(body, stream.concat().replace(first, "[own.word]"));
 }
 
 #[test]
