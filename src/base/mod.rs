@@ -5,5 +5,6 @@ pub mod diagnostic;
 pub mod document;
 pub mod limits;
 pub mod names;
+pub mod normal;
 pub mod telemetry;
 pub mod verdict;

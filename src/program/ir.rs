@@ -14,6 +14,7 @@ use super::condition::Condition;
 use super::coverage::Coverage;
 use super::scratch::Pool;
 use crate::base::names::{DataCategory, Lane, Stage};
+use crate::base::normal;
 use crate::base::verdict::{Act, Severity};
 use crate::pact::args::Schema;
 use crate::pact::decimal::Decimal;
@@ -235,7 +236,7 @@ pub struct Program {
     pub(crate) stages: Vec<StageRules>,
     pub(crate) scans: Vec<Scan>,
     pub(crate) tools: Vec<Tool>,
-    /// Keys and aliases.
+    /// Keys and aliases, in normal form.
     pub(crate) tool_names: HashMap<Box<str>, u32>,
     /// Full labels (`topic.…`) of the topics it looks for.
     pub(crate) topics: Vec<Arc<str>>,
@@ -301,10 +302,10 @@ impl Program {
         &self.tools
     }
 
-    /// The tool with this name on the wire. Exact bytes: a name in another normal form is another tool,
-    /// and one not listed is external, irreversible, untrusted, and outside every allow.
+    /// The tool with this name on the wire, in whatever normal form it is written. One not listed is external,
+    /// irreversible, untrusted, and outside every allow.
     pub fn tool<'a>(&'a self, wire: &'a str) -> ToolRef<'a> {
-        let index = self.tool_names.get(wire).copied();
+        let index = self.tool_names.get(normal::name(wire).as_ref()).copied();
         ToolRef { wire, entry: index.and_then(|i| self.tools.get(i as usize)), index }
     }
 

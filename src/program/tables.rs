@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::bits::Categories;
 use super::ir::{Check, Program, Rule, Scan, StageRules, Tool};
 use crate::base::names::DataCategory;
+use crate::base::normal;
 use crate::base::verdict::Act;
 use crate::pact::model::{self, Pact};
 use crate::pact::pack::under;
@@ -49,7 +50,7 @@ pub(super) fn catalogue(pact: &Pact) -> (Vec<Tool>, HashMap<Box<str>, u32>) {
     for tool in &pact.tools {
         let at = tools.len() as u32;
         for name in tool.aliases.iter().chain([&tool.name]) {
-            names.entry(name.as_str().into()).or_insert(at);
+            names.entry(normal::name(name).into()).or_insert(at);
         }
         tools.push(Tool {
             key: tool.name.as_str().into(),

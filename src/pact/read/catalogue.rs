@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::base::document::Value;
 use crate::base::limits::PATTERN_MAX;
 use crate::base::names::DataCategory;
+use crate::base::normal;
 use crate::pact::condition::{Field, Type};
 use crate::pact::constraint;
 use crate::pact::model::{Detector, DetectorKind, Effect, FactType, Results, Tool};
@@ -137,7 +138,7 @@ pub(super) fn tools(r: &mut Reader<'_>, at: &At<'_>) -> Vec<Tool> {
             let Some(text) = r.text(&alias) else { continue };
             if text.len() > NAME_MAX || text.chars().any(char::is_control) {
                 r.error("bad_name", &alias, "no name of a tool on the wire");
-            } else if !names.insert(text.to_owned()) {
+            } else if !names.insert(normal::name(text).into_owned()) {
                 r.error("duplicate_name", &alias, format!("`{text}` already names a tool"));
             } else {
                 aliases.push(text.to_owned());
