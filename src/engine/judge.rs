@@ -130,7 +130,9 @@ pub fn redacted<'t>(text: &'t str, redactions: &[Redaction], place: Place) -> Co
 /// Where a text of the event came from.
 #[derive(Clone, Copy, Debug)]
 struct Source {
-    place: Place,
+    /// None for the name of a tool: it is looked at like any text, and can neither be rewritten nor say where
+    /// something goes or what it is about.
+    place: Option<Place>,
     standing: Standing,
     history: bool,
     /// Place among the leaves of the arguments.
@@ -256,19 +258,23 @@ fn note(exchange: &mut Exchange, judgement: &mut Judgement, reason: UnjudgedReas
     judgement.unjudged.push(Unjudged { reason, what: what.chars().take(64).collect() });
 }
 
-/// Every text of the event in a fixed order: its texts, then what the arguments hold.
+/// Every text of the event in a fixed order: its texts, then what the arguments hold, then the name of the tool
+/// that is called.
 fn sources<'e>(event: &'e Event<'_>, arguments: &'e Arguments<'_>) -> impl Iterator<Item = (Source, &'e str)> {
     let executed = event.tool.is_some_and(|t| t.executed);
     let standing = move |editable| Standing { editable, executed, late: false };
     let rewritable = event.tool.is_some_and(|t| t.editable);
     let texts = event.texts.iter().enumerate().map(move |(at, t)| {
-        (Source { place: Place::Text(at), standing: standing(t.editable), history: t.history, leaf: None }, t.text)
+        (Source { place: Some(Place::Text(at)), standing: standing(t.editable), history: t.history, leaf: None }, t.text)
     });
-    let inside = move |editable, leaf| Source { place: Place::Arguments, standing: standing(editable), history: false, leaf };
+    let inside =
+        move |editable, leaf| Source { place: Some(Place::Arguments), standing: standing(editable), history: false, leaf };
     let leaves = arguments.leaves.iter().enumerate();
     let leaves = leaves.map(move |(at, l)| (inside(rewritable && l.editable, Some(at)), l.text.as_str()));
     let plain = event.tool.filter(|_| arguments.plain).map(move |t| (inside(rewritable, None), t.arguments));
-    texts.chain(leaves).chain(plain)
+    let name = event.tool.filter(|t| event.stage == Stage::Call && !t.name.is_empty());
+    let name = name.map(move |t| (Source { place: None, standing: standing(false), history: false, leaf: None }, t.name));
+    texts.chain(leaves).chain(plain).chain(name)
 }
 
 /// What a scan could not do.
@@ -293,13 +299,13 @@ fn scan_all(
     let Some(place) = program.stage(event.stage).scanner else { return shortfall };
     let Some(scan) = program.scans.get(place as usize) else { return shortfall };
     let Some(cache) = scratch.scans.get_mut(place as usize) else { return shortfall };
-    for (at, (_, text)) in sources(event, arguments).enumerate() {
+    for (at, (from, text)) in sources(event, arguments).enumerate() {
         scratch.hits.clear();
         shortfall.flood += scan.scanner.scan(text, cache, &mut scratch.hits);
         shortfall.starved |= cache.starved();
         let source = at as u32;
         scratch.found.extend(scratch.hits.iter().map(|hit| Found { source, hit: *hit, act: Act::Allow }));
-        if !scan.topics.is_empty() {
+        if !scan.topics.is_empty() && from.place.is_some() {
             let over = scan.scanner.topics_of(cache);
             topics.extend(over.iter().filter_map(|(t, _)| scan.topics.get(*t as usize)).map(|t| (source, *t)));
         }
@@ -334,7 +340,7 @@ fn judge_texts(
         let spoken = topics.iter().take_while(|(source, _)| *source == at as u32).count();
         let (here, rest) = topics.split_at_checked(spoken).unwrap_or_default();
         topics = rest;
-        if !source.history {
+        if !source.history && source.place.is_some() {
             let names: Bits = here.iter().map(|(_, t)| *t).collect();
             let fixed = Standing { editable: false, ..source.standing };
             let nothing = evaluate::is_public(data) && !text.is_empty();
@@ -359,6 +365,7 @@ fn collect_redactions(
     }
     let mut found = scratch.found.iter().peekable();
     for (at, (source, _)) in sources(event, arguments).enumerate() {
+        let Some(place) = source.place else { continue };
         let mut region: Option<Region> = None;
         while let Some(next) = found.next_if(|f| f.source == at as u32) {
             if next.act < Act::Redact {
@@ -368,12 +375,12 @@ fn collect_redactions(
                 if open.takes(&next.hit) {
                     continue;
                 }
-                put(scan, arguments, source, open, out);
+                put(scan, arguments, place, source.leaf, open, out);
             }
             region = Some(Region::of(&next.hit));
         }
         if let Some(region) = &region {
-            put(scan, arguments, source, region, out);
+            put(scan, arguments, place, source.leaf, region, out);
         }
     }
     // JSON inside strings is read twice: as it stands and opened.
@@ -390,14 +397,14 @@ fn collect_redactions(
     }
 }
 
-fn put(scan: &Scan, arguments: &Arguments<'_>, source: Source, region: &Region, out: &mut Vec<Redaction>) {
+fn put(scan: &Scan, arguments: &Arguments<'_>, place: Place, leaf: Option<usize>, region: &Region, out: &mut Vec<Redaction>) {
     let Some((_, replacement)) = scan.labels.get(region.pattern as usize) else { return };
     let mut range = region.start..region.end;
-    if let Some(leaf) = source.leaf {
+    if let Some(leaf) = leaf {
         let Some(raw) = arguments.leaves.get(leaf).and_then(|l| l.text.raw_of(range)) else { return };
         range = raw;
     }
-    out.push(Redaction { place: source.place, start: range.start, end: range.end, replacement: Arc::clone(replacement) });
+    out.push(Redaction { place, start: range.start, end: range.end, replacement: Arc::clone(replacement) });
 }
 
 /// Finds hosts where the rules look for them, and judges them.
@@ -421,7 +428,7 @@ fn judge_hosts(
         hosts.clear();
     } else if stage.hosts {
         for (source, text) in sources(event, arguments) {
-            if !source.history {
+            if !source.history && source.place.is_some() {
                 host::find(text, &program.suffixes, &mut hosts);
             }
         }

@@ -258,3 +258,36 @@ fn the_same_pact_gives_the_same_program() {
     let other = text.replace("major", "minor");
     assert_ne!(program(text).digest(), program(&other).digest());
 }
+
+#[test]
+fn the_name_of_a_tool_is_read_and_never_rewritten() {
+    let program = program(
+        "  - {id: n, dimension: safety, severity: major, at: call, check: {match: [pii]}, act: redact}\n\
+         \x20 - {id: h, dimension: safety, severity: major, at: call, check: {set: host, allow: [api.example]}}\n\
+         \x20 - {id: d, dimension: safety, severity: major, at: call, check: {set: data, allow: [financial_pii]}}\n",
+    );
+    let mut bench = Bench::new(&program);
+    for arguments in ["{}", ""] {
+        let judgement = bench.call("lookup-1234-5678", arguments);
+        assert_eq!((judgement.act, judgement.reason), (Act::Block, Some(Reason::NotEditable)), "{arguments}");
+        assert_eq!((bench.ids(&judgement), judgement.redactions.len()), (vec!["n".to_owned()], 0), "{arguments}");
+        // A name says where nothing goes, and is no text in which nothing was found.
+        let judgement = bench.call("look.evil.com", arguments);
+        assert_eq!(bench.ids(&judgement), [""; 0], "{arguments}");
+    }
+    let both = bench.call("lookup-1234-5678", r#"{"a": "1234-5678"}"#);
+    assert_eq!((both.act, both.redactions.len()), (Act::Block, 1));
+    assert_eq!(both.redactions[0].place, Place::Arguments);
+}
+
+#[test]
+fn a_tool_is_known_in_every_normal_form() {
+    let text = "  - {id: t, dimension: safety, severity: major, at: call, check: {set: tool, deny: [pay]}}\n";
+    let program = program(text);
+    assert_eq!(program.tool("l\u{e9}se").index, program.tool("le\u{301}se").index);
+    assert!(program.tool("le\u{301}se").entry.is_some_and(|entry| &*entry.key == "look"));
+    let mut bench = Bench::new(&program);
+    for (name, act) in [("pay\u{e9}", Act::Block), ("paye\u{301}", Act::Block), ("paye", Act::Allow)] {
+        assert_eq!(bench.call(name, "{}").act, act, "{name:?}");
+    }
+}

@@ -105,8 +105,8 @@ facts:
   task.amount: {{type: number, unit: EUR}}
   caller.known: bool
 tools:
-  look: {{action: read, target: order, effect: read, data: [financial_pii], aliases: ["l/ook"]}}
-  pay:  {{action: write, target: order, effect: external, reversible: false}}
+  look: {{action: read, target: order, effect: read, data: [financial_pii], aliases: ["l/ook", "lése"]}}
+  pay:  {{action: write, target: order, effect: external, reversible: false, aliases: ["paye\u0301"]}}
   note: {{action: write, target: customer, effect: write, reversible: true}}
 detectors:
 {detectors}
