@@ -43,6 +43,8 @@ pub(crate) struct Held {
     pub(crate) pieces: Vec<Piece>,
     /// Text pieces: which piece, which channel, and where in the channel's text.
     pub(crate) texts: Vec<Span>,
+    /// What is to be replaced in pieces that stand alone: which piece, and where in it.
+    pub(crate) alone: Vec<(usize, StreamRedaction)>,
     /// Call pieces: which piece, which call.
     pub(crate) calls: Vec<Part>,
     /// How many of the texts and then of the calls are known to be decided.
@@ -103,7 +105,16 @@ impl Flow {
 impl Held {
     /// An event of which nothing has been read yet.
     pub(crate) fn new(event: sse::Event, since_ns: u64) -> Self {
-        Self { event, pieces: Vec::new(), texts: Vec::new(), calls: Vec::new(), decided: 0, since_ns, halted: None }
+        Self {
+            event,
+            pieces: Vec::new(),
+            texts: Vec::new(),
+            alone: Vec::new(),
+            calls: Vec::new(),
+            decided: 0,
+            since_ns,
+            halted: None,
+        }
     }
 
     /// Whether all in it is decided. What is decided stays so, and is not asked for again.

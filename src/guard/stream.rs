@@ -231,8 +231,9 @@ impl Stream {
                 }
                 let (index, step) = self.text(exchange, *channel, *editable, text.as_str())?;
                 let Some((_, flow)) = self.channels.get_mut(index) else { return refuses(exchange, &step) };
-                if !channel.joined && step.block_at.is_none() && flow.redactions.is_empty() {
-                    // Decided, and nothing to change: its channel is free for the next of an event with many.
+                if !channel.joined && step.block_at.is_none() {
+                    // Decided: its channel is free for the next of an event with many.
+                    held.alone.extend(flow.redactions.drain(..).map(|redaction| (at, redaction)));
                     return refuses(exchange, &step);
                 }
                 let end = flow.pushed;
@@ -266,13 +267,7 @@ impl Stream {
     }
 
     /// Gives a piece of text to its channel. A text that stands alone is decided at once.
-    fn text(
-        &mut self,
-        exchange: &mut Exchange,
-        channel: Channel,
-        editable: bool,
-        text: &str,
-    ) -> Result<(usize, Step), Halt> {
+    fn text(&mut self, exchange: &mut Exchange, channel: Channel, editable: bool, text: &str) -> Result<(usize, Step), Halt> {
         let known = self.channels.iter().position(|(key, flow)| *key == channel && channel.joined && !flow.closed);
         let index = match known {
             Some(index) => index,
@@ -477,6 +472,10 @@ impl Stream {
             if end < span.end {
                 changes.push(Change { place, at: within(end)..within(span.end), with: "" });
             }
+        }
+        for (piece, r) in &held.alone {
+            let Some(Piece::Text { place, .. }) = held.pieces.get(*piece) else { continue };
+            changes.push(Change { place, at: r.start as usize..r.end as usize, with: r.replacement.as_ref() });
         }
         for part in &held.calls {
             let Some(Piece::Call { arguments: Some(place), copy, .. }) = held.pieces.get(part.piece) else { continue };

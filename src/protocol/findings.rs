@@ -136,16 +136,26 @@ impl Findings {
 
     /// Every string, key and telling number of a value. Words of the protocol are nobody's speech.
     pub(super) fn tree(&mut self, role: Role, value: Value<'_, '_>) -> Result<(), ReadError> {
-        self.walk(role, value, None)
+        self.walk(role, value, None, role == Role::ToolDefinition)
+    }
+
+    /// The same for what is no definition and names a tool: its name is read and may not be changed.
+    pub(super) fn named(&mut self, role: Role, value: Value<'_, '_>) -> Result<(), ReadError> {
+        self.walk(role, value, None, true)
+    }
+
+    /// A member that was taken as a string, where it is none.
+    pub(super) fn strange(&mut self, role: Role, member: Option<Value<'_, '_>>) -> Result<(), ReadError> {
+        member.filter(|member| member.string().is_none()).map_or(Ok(()), |member| self.tree(role, member))
     }
 
     /// The same for what streams: each string alone, and joined with those of the same field (below the
     /// number `path`) in other events, since nobody knows whether the field is a delta.
     pub(super) fn tree_both(&mut self, role: Role, value: Value<'_, '_>, path: u32) -> Result<(), ReadError> {
-        self.walk(role, value, Some(path))
+        self.walk(role, value, Some(path), false)
     }
 
-    fn walk(&mut self, role: Role, value: Value<'_, '_>, both: Option<u32>) -> Result<(), ReadError> {
+    fn walk(&mut self, role: Role, value: Value<'_, '_>, both: Option<u32>, named: bool) -> Result<(), ReadError> {
         let words = self.words;
         let kind = both.map(|path| tree::join(path, "type"));
         value.leaves(both.unwrap_or(0), &mut |leaf, closed| {
@@ -157,7 +167,8 @@ impl Findings {
                 return self.unread("data_url", UnjudgedReason::Media);
             }
             let role = if leaf.value { role } else { Role::Other };
-            self.push(What::Text { role, at: leaf.at.clone(), editable: leaf.value, joined: None })?;
+            let editable = leaf.value && !(named && tree::is_tool_name(leaf.path));
+            self.push(What::Text { role, at: leaf.at.clone(), editable, joined: None })?;
             if leaf.value && kind.is_some_and(|kind| leaf.path != kind) {
                 self.push(What::Text { role, at: leaf.at, editable: true, joined: Some(leaf.path) })?;
             }
@@ -224,6 +235,26 @@ impl Findings {
 
     pub(super) fn unread(&mut self, what: &'static str, reason: UnjudgedReason) -> Result<(), ReadError> {
         self.push(What::Unread(what, reason))
+    }
+
+    /// What stands as the name of a call that is given apart. Of what the provider has run it is judged as text too.
+    pub(super) fn call_name(&mut self, executed: bool, name: Option<Value<'_, '_>>) -> Result<(), ReadError> {
+        match name {
+            Some(name) if executed => self.fixed(Role::Assistant, name),
+            name => self.strange(Role::Assistant, name),
+        }
+    }
+
+    /// The strings of token probabilities that are longer than `max`, and names that no protocol knows.
+    pub(super) fn but_tokens(&mut self, value: Value<'_, '_>, max: usize) -> Result<(), ReadError> {
+        let words = self.words;
+        value.leaves(0, &mut |leaf, _| {
+            let raw = value.raw(&leaf.at.at);
+            if !leaf.key && raw.len() <= max || words.binary_search(&raw).is_ok() {
+                return Ok(());
+            }
+            self.push(What::Text { role: Role::Other, at: leaf.at, editable: leaf.value, joined: None })
+        })
     }
 
     /// A value that repeats texts of the choice in another form; with an edit it becomes `null`.

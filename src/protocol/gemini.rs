@@ -159,18 +159,20 @@ fn part(part: Value<'_, '_>, role: Role, stream: Option<u32>, calls: &mut Calls,
                 Some(number) => f.go_on(role, number, member, true)?,
                 None => f.say(role, member)?,
             },
-            "thought" => {}
+            "thought" if matches!(member.kind(), super::value::Kind::Bool(_)) => {}
             "thoughtSignature" | "thought_signature" => f.sealed(None, Role::Other, member)?,
             "inlineData" | "inline_data" => f.media("media", role, member)?,
             "functionCall" | "function_call" if member.is_object() => call(member, calls, f)?,
             "functionResponse" | "function_response" | "codeExecutionResult" | "code_execution_result" | "toolResponse" => {
-                f.tree(Role::ToolResult, member)?;
+                f.named(Role::ToolResult, member)?;
             }
             "executableCode" | "executable_code" if member.is_object() => {
                 let index = next(calls, f.choice);
                 let arguments = Arguments::of(member.get("code"));
                 let call = CallAt::new(index, member.get("id"), member.get("language"), arguments);
                 f.call(CallAt { kind: CallKind::Custom, executed: true, copy: true, ..call }, member.get("code"))?;
+                f.strange(Role::Assistant, member.get("id"))?;
+                f.call_name(true, member.get("language"))?;
                 f.rest(Role::Other, member, &["code", "language", "id"])?;
             }
             _ => {
@@ -192,6 +194,8 @@ fn next(calls: &mut Calls, choice: u32) -> u32 {
 fn call(value: Value<'_, '_>, calls: &mut Calls, f: &mut Findings) -> Result<(), ReadError> {
     let index = next(calls, f.choice);
     f.call(CallAt::new(index, value.get("id"), value.get("name"), Arguments::of(value.get("args"))), None)?;
+    f.strange(Role::Assistant, value.get("id"))?;
+    f.call_name(false, value.get("name"))?;
     f.rest(Role::Assistant, value, &["id", "name", "args"])
 }
 
@@ -214,7 +218,10 @@ fn answer(
                     if let Some(reason) = each.get("finishReason").filter(|reason| reason.string().is_some()) {
                         out.finish.push(Finish { choice: number, reason: reason.word().into_owned() });
                     }
-                    f.rest(Role::Other, each, &["content", "index"])?;
+                    f.rest(Role::Other, each, &["content"])?;
+                    if !each.is_object() {
+                        f.tree(Role::Assistant, each)?;
+                    }
                 }
                 f.choice = NO_CHOICE;
             }

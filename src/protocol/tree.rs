@@ -94,6 +94,8 @@ pub(super) struct Leaf {
     pub path: u32,
     /// Whether it is a string value.
     pub value: bool,
+    /// Whether it is a key.
+    pub key: bool,
 }
 
 /// Gives every string, key and telling number of the value that `token` begins.
@@ -117,16 +119,16 @@ pub(super) fn each<'b>(
             Token::Object | Token::Array => paths.push(here),
             Token::Close => here = paths.pop().unwrap_or(path),
             Token::Key(at) => {
-                here = join(paths.last().copied().unwrap_or(path), reader.raw(&at));
+                here = join(paths.last().copied().unwrap_or(path), &reader.decoded(&at));
                 if !is_word(reader.raw(&at)) {
-                    give(reader, Leaf { at, path: here, value: false })?;
+                    give(reader, Leaf { at, path: here, value: false, key: true })?;
                 }
                 token = reader.next()?;
                 continue;
             }
-            Token::String(at) => give(reader, Leaf { at, path: here, value: true })?,
+            Token::String(at) => give(reader, Leaf { at, path: here, value: true, key: false })?,
             Token::Number(at) if is_telling(reader.number(&at)) => {
-                give(reader, Leaf { at: Str { at, escaped: false }, path: here, value: false })?;
+                give(reader, Leaf { at: Str { at, escaped: false }, path: here, value: false, key: false })?;
             }
             _ => {}
         }
@@ -138,8 +140,28 @@ pub(super) fn each<'b>(
 }
 
 /// The number of a field below another (FNV-1a).
-pub(super) fn join(path: u32, key: &str) -> u32 {
-    key.bytes().chain([0]).fold(path ^ 0x811C_9DC5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+pub(super) const fn join(path: u32, key: &str) -> u32 {
+    let mut hash = path ^ 0x811C_9DC5;
+    let mut bytes = key.as_bytes();
+    while let [byte, rest @ ..] = bytes {
+        hash = (hash ^ *byte as u32).wrapping_mul(0x0100_0193);
+        bytes = rest;
+    }
+    hash.wrapping_mul(0x0100_0193)
+}
+
+/// Whether the field at this path, below a tool or a list of them, is the name of one. It is read like any text;
+/// rewritten it would be the name of another.
+pub(super) fn is_tool_name(path: u32) -> bool {
+    const NAMES: [u32; 6] = [
+        join(0, "name"),
+        join(join(0, "function"), "name"),
+        join(join(0, "custom"), "name"),
+        join(join(0, "tools"), "name"),
+        join(join(0, "functionDeclarations"), "name"),
+        join(join(0, "function_declarations"), "name"),
+    ];
+    NAMES.contains(&path)
 }
 
 /// What a string is if not text: long data in base64, bare or in a `data:` URL.
@@ -204,7 +226,8 @@ impl<'b> Collector<'b> {
             self.unread("data_url", UnjudgedReason::Media);
             return Ok(());
         }
-        self.part(role, reader.text(&leaf.at), choice, leaf.value)
+        let named = role == Role::ToolDefinition && is_tool_name(leaf.path);
+        self.part(role, reader.text(&leaf.at), choice, leaf.value && !named)
     }
 }
 

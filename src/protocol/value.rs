@@ -248,14 +248,16 @@ impl<'v, 'b> Value<'v, 'b> {
             if !outermost && named {
                 path = tree::join(path, &name);
                 if !tree::is_word(&name) {
-                    give(Leaf { at: value.key(), path, value: false }, true)?;
+                    give(Leaf { at: value.key(), path, value: false, key: true }, true)?;
                 }
             }
             let closed = CLOSED.contains(&name.as_ref());
             match value.kind() {
-                Kind::String { escaped } => give(Leaf { at: Str { at: value.at(), escaped }, path, value: true }, closed)?,
+                Kind::String { escaped } => {
+                    give(Leaf { at: Str { at: value.at(), escaped }, path, value: true, key: false }, closed)?;
+                }
                 Kind::Number if is_telling(value.all.raw(&value.at())) => {
-                    give(Leaf { at: Str { at: value.at(), escaped: false }, path, value: false }, false)?;
+                    give(Leaf { at: Str { at: value.at(), escaped: false }, path, value: false, key: false }, false)?;
                 }
                 Kind::Object | Kind::Array => {
                     let first = stack.len();

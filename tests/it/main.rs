@@ -27,6 +27,7 @@ mod kill;
 mod live;
 mod logs;
 mod memory;
+mod planted;
 mod protocols;
 mod readme;
 mod records;

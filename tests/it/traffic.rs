@@ -226,35 +226,31 @@ const CARD: &str = "4000 0012 3456 7899";
 /// Fields that tell what an object is: with a card in them it would be another protocol's.
 const TELLING: &[&str] = &["type", "role", "object", "method", "jsonrpc"];
 
-/// Puts the card into every string of a value.
-fn plant(value: &mut Value, key: &str) {
+/// Puts the card into every string of a value; into names only where `names` says so.
+fn plant(value: &mut Value, key: &str, names: bool) {
     match value {
+        Value::String(_) if key == "name" && !names => {}
         Value::String(text) if !TELLING.contains(&key) => {
             // Arguments are JSON in a string: a card in them stands inside.
             match serde_json::from_str::<Value>(text) {
                 Ok(mut inner @ (Value::Object(_) | Value::Array(_))) => {
-                    plant(&mut inner, "");
+                    plant(&mut inner, "", names);
                     *text = inner.to_string();
                 }
                 // Pieces of a stream are put together: nothing may stand right before or behind it.
                 _ => *text = format!("{text} {CARD} "),
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| plant(item, key)),
-        Value::Object(members) => {
-            // The name of a tool is held against the catalogue, not read as text.
-            let is_call = ["arguments", "input", "args"].iter().any(|key| members.contains_key(*key));
-            let planted = members.iter_mut().filter(|(key, _)| !(is_call && key.as_str() == "name"));
-            planted.for_each(|(key, member)| plant(member, key));
-        }
+        Value::Array(items) => items.iter_mut().for_each(|item| plant(item, key, names)),
+        Value::Object(members) => members.iter_mut().for_each(|(key, member)| plant(member, key, names)),
         _ => {}
     }
 }
 
 /// A body with the card in every string: of JSON, or of every event's JSON.
-fn planted(body: &Bytes) -> Option<Bytes> {
+fn planted(body: &Bytes, names: bool) -> Option<Bytes> {
     if let Ok(mut value) = serde_json::from_slice::<Value>(body) {
-        plant(&mut value, "");
+        plant(&mut value, "", names);
         return Some(value.to_string().into());
     }
     let text = std::str::from_utf8(body).ok()?;
@@ -262,7 +258,7 @@ fn planted(body: &Bytes) -> Option<Bytes> {
         .lines()
         .map(|line| match line.strip_prefix("data: ").map(serde_json::from_str::<Value>) {
             Some(Ok(mut value)) => {
-                plant(&mut value, "");
+                plant(&mut value, "", names);
                 format!("data: {value}")
             }
             _ => line.to_owned(),
@@ -280,8 +276,11 @@ async fn a_card_in_every_text_of_every_recorded_answer_never_leaves() {
     let program = Arc::new(Program::compile_text(CARDS).unwrap());
     let layer = GuardLayer::builder(Live::new(program)).without_evidence().route(enforce()).build();
     let (mut count, mut redacted, mut left) = (0, 0, Vec::new());
-    for exchange in exchanges(&folder) {
-        let Some(body) = planted(&exchange.answer.body).filter(|body| memmem(body, CARD)) else { continue };
+    // The name of a tool cannot be rewritten, and an answer with the card in one is refused.
+    let both = exchanges(&folder).into_iter().chain(exchanges(&folder)).zip(0..);
+    let half = exchanges(&folder).len();
+    for (exchange, number) in both {
+        let Some(body) = planted(&exchange.answer.body, number >= half).filter(|body| memmem(body, CARD)) else { continue };
         let mut headers = exchange.answer.headers.clone();
         headers.remove(CONTENT_LENGTH);
         let (status, answer) = (exchange.status, body);

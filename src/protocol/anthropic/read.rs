@@ -85,6 +85,8 @@ pub(super) fn block(block: Value<'_, '_>, index: u32, role: Role, f: &mut Findin
         let input = block.get("input").filter(|input| !(input.is_object() && input.children().next().is_none()));
         let call = CallAt::new(index, block.get("id"), block.get("name"), Arguments::of(input));
         f.call(CallAt { executed, ..call }, input)?;
+        f.strange(role, block.get("id"))?;
+        f.call_name(executed, block.get("name"))?;
         return f.rest(Role::Other, block, &["type", "id", "name", "input"]);
     }
     match kind.as_ref() {
@@ -153,7 +155,7 @@ fn result(block: Value<'_, '_>, f: &mut Findings) -> Result<(), ReadError> {
             inner(said, 0, f)?;
         }
     }
-    f.rest(Role::ToolResult, block, &["type", "content"])
+    f.rest(Role::ToolResult, block, &["content"])
 }
 
 /// A part of a result. Those of servers have data that only the provider reads.
@@ -186,7 +188,7 @@ pub(super) fn cited(role: Role, citations: Value<'_, '_>, f: &mut Findings) -> R
         if let Some(index) = citation.get("encrypted_index") {
             f.sealed(None, Role::Other, index)?;
         }
-        f.rest(role, citation, &["encrypted_index", "type"])?;
+        f.rest(role, citation, &["encrypted_index"])?;
         if !citation.is_object() {
             f.tree(role, citation)?;
         }

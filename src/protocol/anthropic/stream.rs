@@ -42,13 +42,14 @@ impl Events {
         let noted = |note: u64| note << 32 | u64::from(index);
         match root.word_of("type").as_ref() {
             "message_start" => {
-                if let Some(start) = root.get("message").filter(|start| start.is_object()) {
+                let start = root.get("message").filter(|start| start.is_object());
+                if let Some(start) = start {
                     let mut message = Message::default();
                     read::message(start, f, &mut message)?;
                     self.usage = message.usage.or(self.usage);
                     ends.extend(message.finish.into_iter().map(finish));
                 }
-                f.rest(Role::Other, root, &["type", "message"])?;
+                f.rest(Role::Other, root, if start.is_some() { &["type", "message"] } else { &["type"] })?;
                 return Ok(noted(STARTED));
             }
             "content_block_start" => {
@@ -83,7 +84,8 @@ impl Events {
             }
             "message_delta" => {
                 let mut message = Message::default();
-                if let Some(delta) = root.get("delta").filter(|delta| delta.is_object()) {
+                let delta = root.get("delta").filter(|delta| delta.is_object());
+                if let Some(delta) = delta {
                     read::message(delta, f, &mut message)?;
                 }
                 if let Some(usage) = root.get("usage").filter(|usage| usage.is_object()) {
@@ -91,7 +93,7 @@ impl Events {
                     self.usage = Some(usage);
                     ends.push(Piece::Usage(usage));
                 }
-                f.rest(Role::Other, root, &["type", "delta"])?;
+                f.rest(Role::Other, root, if delta.is_some() { &["type", "delta"] } else { &["type"] })?;
                 let stopped = !message.finish.is_empty();
                 ends.extend(message.finish.into_iter().map(finish));
                 return Ok(noted(if stopped { STOPPED } else { OTHER }));
@@ -136,6 +138,7 @@ impl Events {
                 let (kind, copy) = (CallKind::Function, false);
                 let piece = CallAt { index, kind, id: None, name: None, arguments, executed, copy };
                 f.call(piece, delta.get("partial_json"))?;
+                f.strange(Role::Assistant, delta.get("partial_json").filter(|_| !executed))?;
                 return f.rest(Role::Assistant, delta, &["type", "partial_json"]);
             }
             "signature_delta" => {

@@ -14,8 +14,9 @@ use crate::protocol::tree::{self, Collector, Leaf};
 /// How a choice ends, in words that need no judging.
 const REASONS: &[&str] = &["stop", "length", "tool_calls", "content_filter", "function_call"];
 
-/// The longest string that token probabilities may hold and not be judged on its own.
-const TOKEN_MAX: usize = 32;
+/// The longest string that token probabilities may hold and not be judged on its own: no card and no number of
+/// a person is as short.
+const TOKEN_MAX: usize = 8;
 
 /// One choice of an answer or chunk.
 #[derive(Debug, Default)]
@@ -65,7 +66,7 @@ impl Body {
                 ("obfuscation", Token::String(at)) if tree::is_padding(reader.raw(&at)) => {}
                 (name, token) => {
                     if !FIELDS.contains(&name) {
-                        body.other.push(Leaf { at: key, path: tree::join(0, "\u{0}key"), value: false });
+                        body.other.push(Leaf { at: key, path: tree::join(0, "\u{0}key"), value: false, key: true });
                     }
                     keep(reader, token, path, &mut body.other)?;
                 }
@@ -96,7 +97,12 @@ impl Body {
             match (reader.decoded(&key).as_ref(), reader.next()?) {
                 ("prompt_tokens", Token::Number(at)) => usage.input = reader.number(&at).parse().unwrap_or(0),
                 ("completion_tokens", Token::Number(at)) => usage.output = reader.number(&at).parse().unwrap_or(0),
-                (name, token) => keep_values(reader, token, tree::join(path, name), &mut self.other)?,
+                (name, token) => {
+                    if !USAGE.contains(&name) {
+                        self.other.push(Leaf { at: key, path: tree::join(0, "\u{0}key"), value: false, key: true });
+                    }
+                    keep_but_counts(reader, token, tree::join(path, name), &mut self.other)?;
+                }
             }
         }
         self.usage = Some(usage);
@@ -116,16 +122,17 @@ fn read_choice(reader: &mut Reader<'_>, index: u32, path: u32) -> Result<Choice,
             ("message" | "delta", Token::Object) => choice.speech.read(reader)?,
             ("finish_reason", Token::String(at)) => {
                 if !REASONS.contains(&reader.raw(&at)) {
-                    choice.other.push(Leaf { at: at.clone(), path, value: true });
+                    choice.other.push(Leaf { at: at.clone(), path, value: true, key: false });
                 }
                 choice.finish = Some(at);
             }
             ("logprobs", token @ (Token::Object | Token::Array)) => {
                 let start = reader.position() - 1;
                 let other = &mut choice.other;
-                tree::each(reader, token, path, &mut |_, leaf| {
-                    // Tokens are short; a longer string is no token, whatever it is called.
-                    if leaf.value && leaf.at.at.len() > TOKEN_MAX {
+                tree::each(reader, token, path, &mut |reader, leaf| {
+                    // What is longer than most tokens can tell something by itself, and so can a name of its own.
+                    let telling = if leaf.key { !LOGPROBS.contains(&reader.raw(&leaf.at)) } else { leaf.at.at.len() > TOKEN_MAX };
+                    if telling {
                         other.push(leaf);
                     }
                     Ok(())
@@ -134,7 +141,7 @@ fn read_choice(reader: &mut Reader<'_>, index: u32, path: u32) -> Result<Choice,
             }
             (name, token) => {
                 if !CHOICE_FIELDS.contains(&name) {
-                    choice.other.push(Leaf { at: key, path: tree::join(0, "\u{0}key"), value: false });
+                    choice.other.push(Leaf { at: key, path: tree::join(0, "\u{0}key"), value: false, key: true });
                 }
                 keep(reader, token, path, &mut choice.other)?;
             }
@@ -151,10 +158,10 @@ fn keep(reader: &mut Reader<'_>, token: Token, path: u32, out: &mut Vec<Leaf>) -
     })
 }
 
-/// As [`keep`], for a value whose keys are known words.
-fn keep_values(reader: &mut Reader<'_>, token: Token, path: u32, out: &mut Vec<Leaf>) -> Result<(), ReadError> {
-    tree::each(reader, token, path, &mut |_, leaf| {
-        if leaf.value {
+/// As [`keep`], for a value that counts: however long its numbers are, they are nobody's account.
+fn keep_but_counts(reader: &mut Reader<'_>, token: Token, path: u32, out: &mut Vec<Leaf>) -> Result<(), ReadError> {
+    tree::each(reader, token, path, &mut |reader, leaf| {
+        if leaf.value || leaf.key && !USAGE.contains(&reader.raw(&leaf.at)) {
             out.push(leaf);
         }
         Ok(())
@@ -253,6 +260,43 @@ const FIELDS: &[&str] = &[
     "system_fingerprint",
     "usage",
 ];
+
+/// The fields of a usage whose names need no judging.
+const USAGE: &[&str] = &[
+    "accepted_prediction_tokens",
+    "audio_tokens",
+    "cache_creation_input_tokens",
+    "cache_read_input_tokens",
+    "cache_write_tokens",
+    "cached_tokens",
+    "completion_time",
+    "completion_tokens_details",
+    "cost",
+    "cost_details",
+    "image_tokens",
+    "input_tokens",
+    "input_tokens_details",
+    "is_byok",
+    "num_sources_used",
+    "output_tokens",
+    "output_tokens_details",
+    "prompt_cache_hit_tokens",
+    "prompt_cache_miss_tokens",
+    "prompt_time",
+    "prompt_tokens_details",
+    "queue_time",
+    "reasoning_tokens",
+    "rejected_prediction_tokens",
+    "text_tokens",
+    "total_time",
+    "total_tokens",
+    "upstream_inference_cost",
+    "video_tokens",
+];
+
+/// The fields of token probabilities, likewise.
+const LOGPROBS: &[&str] =
+    &["bytes", "content", "logprob", "refusal", "text_offset", "token", "token_logprobs", "tokens", "top_logprobs"];
 
 /// The fields of a choice whose names need no judging.
 const CHOICE_FIELDS: &[&str] = &[

@@ -191,7 +191,12 @@ impl Speech {
                         self.text(Role::Other, at, path);
                     }
                 }
-                (_, token) => self.tree(reader, token, Role::Other, path)?,
+                (name, token) => {
+                    if !["id", "expires_at", "data", "transcript", "format", "voice"].contains(&name) {
+                        self.key(reader, key);
+                    }
+                    self.tree(reader, token, Role::Other, path)?;
+                }
             }
         }
         Ok(())
@@ -231,9 +236,10 @@ impl Speech {
                 }
                 (other, token) => {
                     let path = tree::join(tree::join(0, "tool_calls"), other);
-                    if !matches!(token, Token::Null) {
-                        self.tree(reader, token, Role::Other, path)?;
+                    if !["index", "id", "type", "function", "custom"].contains(&other) {
+                        self.key(reader, key);
                     }
+                    self.tree(reader, token, Role::Other, path)?;
                 }
             }
         }
@@ -266,6 +272,9 @@ impl Speech {
                 }
                 (field, token) => {
                     let path = tree::join(tree::join(0, "function"), field);
+                    if !["name", "arguments", "input"].contains(&field) {
+                        self.key(reader, key);
+                    }
                     self.tree(reader, token, Role::Other, path)?;
                 }
             }

@@ -19,11 +19,17 @@ use crate::protocol::tree::{self, Leaf};
 /// Bytes of an envelope field that are kept to be said again in a refusal.
 const REMEMBERED_MAX: usize = 256;
 
+/// Events at the start of a stream in which an envelope is looked for.
+const LOOKED_MAX: u8 = 8;
+
 /// Reads chunks, and remembers what a proper end needs.
 #[derive(Debug)]
 pub(super) struct Chunks {
     notes: RequestNotes,
+    /// As the client got it.
     envelope: Envelope,
+    /// How many events were searched for it.
+    looked: u8,
     /// The choices that the client knows of, and whether it has seen their end.
     given: BTreeMap<u32, bool>,
     /// The choices that any chunk has named.
@@ -37,7 +43,8 @@ impl Chunks {
     pub(super) fn new(notes: &RequestNotes) -> Self {
         Self {
             notes: notes.clone(),
-            envelope: Envelope::default(),
+            envelope: Envelope { model: notes.model.clone().unwrap_or_default(), ..Envelope::default() },
+            looked: 0,
             given: BTreeMap::new(),
             seen: BTreeSet::new(),
             usage: None,
@@ -48,16 +55,9 @@ impl Chunks {
 
     fn chunk(&mut self, reader: &mut Reader<'_>, out: &mut Vec<Piece>) -> Result<(), ReadError> {
         let body = Body::read(reader)?;
-        for (at, kept) in [(&body.id, &mut self.envelope.id), (&body.model, &mut self.envelope.model)] {
-            let Some(at) = at.as_ref().filter(|at| !at.at.is_empty()) else { continue };
-            // Judged in every chunk, though it repeats: what is found in one must be replaced in all.
+        // Judged in every chunk, though they repeat: what is found in one must be replaced in all.
+        for at in body.id.iter().chain(&body.model) {
             out.extend(text_piece(alone(NO_CHOICE), at, true));
-            if kept.is_empty() && at.at.len() <= REMEMBERED_MAX {
-                *kept = reader.decoded(at).into_owned();
-            }
-        }
-        if let Some(at) = &body.created {
-            reader.number(at).clone_into(&mut self.envelope.created);
         }
         for leaf in &body.other {
             out.extend(text_piece(alone(NO_CHOICE), &leaf.at, leaf.value));
@@ -74,6 +74,25 @@ impl Chunks {
             out.push(Piece::Usage(usage));
         }
         Ok(())
+    }
+}
+
+impl Chunks {
+    /// Keeps what every chunk repeats, as the client got it.
+    fn remember(&mut self, data: &[u8]) {
+        let Ok(mut reader) = Reader::of_piece(data) else { return };
+        if reader.next() != Ok(Token::Object) {
+            return;
+        }
+        let Ok(body) = Body::read(&mut reader) else { return };
+        for (at, kept) in [(&body.id, &mut self.envelope.id), (&body.model, &mut self.envelope.model)] {
+            if let Some(at) = at.as_ref().filter(|at| at.at.len() <= REMEMBERED_MAX) {
+                *kept = reader.decoded(at).into_owned();
+            }
+        }
+        if let Some(at) = &body.created {
+            reader.number(at).clone_into(&mut self.envelope.created);
+        }
     }
 }
 
@@ -115,7 +134,7 @@ fn choice_pieces(reader: &Reader<'_>, choice: Choice, out: &mut Vec<Piece>) {
             }
         }
     }
-    for Leaf { at, path, value } in choice.other {
+    for Leaf { at, path, value, .. } in choice.other {
         let channel = Channel { choice: number, role: Role::Other, number: path, joined: false };
         out.extend(text_piece(channel, &at, value));
     }
@@ -165,7 +184,11 @@ impl StreamReader for Chunks {
         }
     }
 
-    fn released(&mut self, _event: &Event, pieces: &[Piece], _changes: &[Change<'_>]) {
+    fn released(&mut self, event: &Event, pieces: &[Piece], changes: &[Change<'_>]) {
+        if self.envelope.id.is_empty() && self.looked < LOOKED_MAX && !event.data().is_empty() {
+            self.looked += 1;
+            self.remember(&event.data_with(changes));
+        }
         for piece in pieces {
             match piece {
                 Piece::Choice(choice) => {

@@ -1,6 +1,5 @@
 //! Items: what a request hands in, an answer gives and a stream tells one by one.
 
-use super::words::WORDS;
 use crate::protocol::error::ReadError;
 use crate::protocol::findings::{Arguments, CallAt, Findings};
 use crate::protocol::message::{CallKind, Role};
@@ -83,7 +82,7 @@ pub(super) fn item(item: Value<'_, '_>, index: u32, told: Told, default: Role, f
             if let Some(said) = item.get("content") {
                 content(said, role, f)?;
             }
-            f.rest(Role::Other, item, &["type", "role", "content"])
+            f.rest(Role::Other, item, &["content"])
         }
         "reasoning" => {
             for said in ["summary", "content"].iter().filter_map(|name| item.get(name)) {
@@ -111,9 +110,9 @@ pub(super) fn item(item: Value<'_, '_>, index: u32, told: Told, default: Role, f
         kind if kind.ends_with("_output") => {
             for member in item.children() {
                 match member.name().as_ref() {
-                    "type" => {}
                     "output" if member.is_array() => parts(member, Role::ToolResult, f)?,
-                    "output" | "result" | "tools" | "logs" => f.say(Role::ToolResult, member)?,
+                    "output" | "result" | "logs" => f.say(Role::ToolResult, member)?,
+                    "tools" => f.named(Role::ToolResult, member)?,
                     _ => {
                         f.name(member)?;
                         f.tree(Role::Other, member)?;
@@ -141,6 +140,8 @@ fn call(item: Value<'_, '_>, index: u32, told: Told, calling: &Calling, f: &mut 
     let call = CallAt::new(index, id, name, arguments);
     let call = CallAt { kind: calling.kind, executed: calling.executed, copy: told == Told::Again, ..call };
     f.call(call, held.filter(|_| told != Told::Begins))?;
+    f.strange(Role::Assistant, item.get("call_id"))?;
+    f.call_name(calling.executed, item.get("name"))?;
     for member in item.children() {
         match member.name().as_ref() {
             "type" | "name" | "call_id" => {}
@@ -207,20 +208,13 @@ pub(super) fn part(part: Value<'_, '_>, role: Role, f: &mut Findings) -> Result<
 }
 
 /// The longest string that token probabilities may hold and not be judged on its own.
-const TOKEN_MAX: usize = 32;
+const TOKEN_MAX: usize = 8;
 
-/// Token probabilities, which repeat a text. A longer string is no token, whatever it is called.
+/// Token probabilities, which repeat a text. A longer string can tell something by itself.
 pub(super) fn shadow(value: Value<'_, '_>, f: &mut Findings) -> Result<(), ReadError> {
     if value.children().next().is_none() && value.string().is_none() {
         return Ok(());
     }
-    let mut long = false;
-    value.leaves(0, &mut |leaf, _| {
-        long |= leaf.value && leaf.at.at.len() > TOKEN_MAX && WORDS.binary_search(&value.raw(&leaf.at.at)).is_err();
-        Ok(())
-    })?;
-    if long {
-        f.tree(Role::Other, value)?;
-    }
+    f.but_tokens(value, TOKEN_MAX)?;
     f.shadow(value)
 }

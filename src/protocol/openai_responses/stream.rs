@@ -85,24 +85,26 @@ fn object(root: Value<'_, '_>, f: &mut Findings, ends: &mut Vec<Piece>) -> Resul
     f.choice = 0;
     if let Some((kind, last)) = kind.rsplit_once('.') {
         if let Some(Going { role, whole }) = going(kind) {
-            match last {
+            let taken = match last {
                 "delta" => {
                     if let Some(delta) = root.get("delta") {
                         f.go_on(role, channel, delta, true)?;
                     }
+                    "delta"
                 }
                 "done" => {
                     if let Some(text) = root.get(whole) {
                         f.say(role, text)?;
                     }
                     ends.push(Piece::TextEnd(Channel { choice: 0, role, number: channel, joined: true }));
+                    whole
                 }
-                _ => {}
-            }
+                _ => "",
+            };
             if let Some(logprobs) = root.get("logprobs") {
                 items::shadow(logprobs, f)?;
             }
-            rest(root, &["delta", whole, "logprobs"], f)?;
+            rest(root, &[taken, "logprobs"], f)?;
             return Ok(TELLS);
         }
         if let Some((whole, call_kind, executed)) = arguing(kind) {
@@ -111,7 +113,9 @@ fn object(root: Value<'_, '_>, f: &mut Findings, ends: &mut Vec<Piece>) -> Resul
             let name = root.get("name").and_then(Value::string);
             let copy = last != "delta";
             f.call(CallAt { index, kind: call_kind, id: None, name, arguments, executed, copy }, root.get(said))?;
-            rest(root, &["delta", whole, "name"], f)?;
+            f.strange(Role::Assistant, root.get(said).filter(|_| !executed))?;
+            f.call_name(executed, root.get("name"))?;
+            rest(root, &[said, "name"], f)?;
             return Ok(PLAIN);
         }
     }
@@ -211,29 +215,31 @@ fn unknown(root: Value<'_, '_>, role: Role, f: &mut Findings) -> Result<u64, Rea
     const PLACE: &[&str] = &["type", "item_id", "obfuscation"];
     let index = root.get("output_index").and_then(Value::small).unwrap_or(0);
     let path = join(index, &root.word_of("type"));
-    for member in root.children().filter(|member| !PLACE.contains(&member.name().as_ref())) {
-        f.name(member)?;
-        f.tree_both(role, member, join(path, &member.name()))?;
-    }
-    let others: Vec<_> = root.children().map(Value::name).filter(|name| !PLACE.contains(&name.as_ref())).collect();
-    rest(root, &others.iter().map(AsRef::as_ref).collect::<Vec<_>>(), f)?;
-    if let Some(kind) = root.get("type") {
-        f.tree(Role::Other, kind)?;
+    for member in root.children() {
+        if PLACE.contains(&member.name().as_ref()) {
+            left(root, member, f)?;
+        } else {
+            f.name(member)?;
+            f.tree_both(role, member, join(path, &member.name()))?;
+        }
     }
     Ok(PLAIN)
 }
 
-/// All members that were not taken. Padding is left out as long as it can be nothing else.
+/// All members that were not taken.
 fn rest(root: Value<'_, '_>, taken: &[&str], f: &mut Findings) -> Result<(), ReadError> {
-    for member in root.children() {
-        let name = member.name();
-        let padding = name == "obfuscation" && member.string().is_some_and(|at| tree::is_padding(root.raw(&at.at)));
-        if name != "type" && !padding && !taken.contains(&name.as_ref()) {
-            f.name(member)?;
-            f.tree(Role::Other, member)?;
-        }
+    root.children().filter(|member| !taken.contains(&member.name().as_ref())).try_for_each(|member| left(root, member, f))
+}
+
+/// A member that nobody took; of the type only what no word of the protocol is. Padding is left out as long as it
+/// can be nothing else.
+fn left(root: Value<'_, '_>, member: Value<'_, '_>, f: &mut Findings) -> Result<(), ReadError> {
+    let name = member.name();
+    if name == "obfuscation" && member.string().is_some_and(|at| tree::is_padding(root.raw(&at.at))) {
+        return Ok(());
     }
-    Ok(())
+    f.name(member)?;
+    f.tree(Role::Other, member)
 }
 
 impl StreamReader for Events {

@@ -17,6 +17,7 @@ pub(super) const WORDS: &[&str] = &[
     "auto",
     "background",
     "billing",
+    "bytes",
     "cache_write_tokens",
     "cached_tokens",
     "call_id",
