@@ -122,7 +122,7 @@ pub fn parse(text: &str) -> Result<Node, Diagnostics> {
         );
         return Err(out);
     }
-    let mut reader = Reader { parser: Parser::new_from_str(text), places: Places::new(text), out, nodes: 0 };
+    let mut reader = Reader { parser: Parser::new_from_str(text), places: Places::new(text), out, nodes: 0, path: String::new() };
     let root = reader.document();
     let mut out = reader.out;
     match root {
@@ -164,9 +164,23 @@ struct Reader<'a> {
     places: Places,
     out: Diagnostics,
     nodes: usize,
+    /// Keys and places that lead to the node at hand.
+    path: String,
 }
 
 impl<'a> Reader<'a> {
+    /// Reads a member under its name in the path.
+    fn under<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> T) -> T {
+        let length = self.path.len();
+        if !(self.path.is_empty() || name.starts_with('[')) {
+            self.path.push('.');
+        }
+        self.path.push_str(name);
+        let out = read(self);
+        self.path.truncate(length);
+        out
+    }
+
     fn next(&mut self) -> Option<(Event<'a>, Span)> {
         match self.parser.next_event()? {
             Ok((event, span)) => Some((event, self.places.span(&span))),
@@ -174,7 +188,10 @@ impl<'a> Reader<'a> {
                 let mark = error.marker();
                 let start = self.places.byte(mark.index());
                 let span = Span { start, end: start, line: mark.line(), column: mark.col() + 1 };
-                self.out.error("syntax", "", span, error.info().to_owned());
+                self.out.error("syntax", self.path.clone(), span, error.info().to_owned());
+                if let Some(help) = way_out(error.info()) {
+                    self.out.help(help);
+                }
                 None
             }
         }
@@ -229,7 +246,8 @@ impl<'a> Reader<'a> {
                     if matches!(event, Event::SequenceEnd) {
                         return Some(Node { value: Value::List(items), span: through(span, at), plain: false });
                     }
-                    items.push(self.node(event, at, depth + 1)?);
+                    let name = format!("[{}]", items.len());
+                    items.push(self.under(&name, |r| r.node(event, at, depth + 1))?);
                 }
             }
             Event::MappingStart(anchor, tag) => {
@@ -243,16 +261,11 @@ impl<'a> Reader<'a> {
                     }
                     let key = self.key(event, at, depth)?;
                     let (event, at) = self.next()?;
-                    let value = self.node(event, at, depth + 1)?;
+                    let value = self.under(&key.text, |r| r.node(event, at, depth + 1))?;
                     if let Some(first) = seen.insert(key.text.clone(), key.span.line) {
-                        self.out
-                            .error(
-                                "duplicate_key",
-                                key.text.clone(),
-                                key.span,
-                                format!("key `{}` stands twice; first in line {first}", key.text),
-                            )
-                            .help("keep one of them");
+                        let path = self.under(&key.text, |r| r.path.clone());
+                        let message = format!("key `{}` stands twice; first in line {first}", key.text);
+                        self.out.error("duplicate_key", path, key.span, message).help("keep one of them");
                         continue;
                     }
                     entries.push((key, value));
@@ -260,7 +273,12 @@ impl<'a> Reader<'a> {
             }
             Event::Alias(_) => {
                 self.out
-                    .error("alias", "", span, "aliases are not allowed: what is signed must stand where it is read")
+                    .error(
+                        "alias",
+                        self.path.clone(),
+                        span,
+                        "aliases are not allowed: what is signed must stand where it is read",
+                    )
                     .help("write the value out");
                 Some(Node { value: Value::Null, span, plain: true })
             }
@@ -272,11 +290,14 @@ impl<'a> Reader<'a> {
         if let Event::Scalar(text, _, anchor, tag) = event {
             self.decoration(anchor, tag.is_some(), span);
             if text == "<<" {
-                self.out.error("merge_key", "<<", span, "merge keys are not allowed").help("write the keys out");
+                let path = self.under("<<", |r| r.path.clone());
+                self.out.error("merge_key", path, span, "merge keys are not allowed").help("write the keys out");
             }
             return Some(Key { text: text.into_owned(), span });
         }
-        self.out.error("complex_key", "", span, "a key must be plain text");
+        self.out
+            .error("complex_key", self.path.clone(), span, "a key must be plain text")
+            .help("a name, a colon and a blank: `name: value`");
         self.node(event, span, depth + 1)?;
         Some(Key { text: format!("\u{0}{}", span.start), span })
     }
@@ -284,12 +305,24 @@ impl<'a> Reader<'a> {
     fn decoration(&mut self, anchor: usize, tagged: bool, span: Span) {
         if anchor != 0 {
             self.out
-                .error("anchor", "", span, "anchors are not allowed: what is signed must stand where it is read")
+                .error("anchor", self.path.clone(), span, "anchors are not allowed: what is signed must stand where it is read")
                 .help("write the value out");
         }
         if tagged {
-            self.out.error("tag", "", span, "tags are not allowed").help("quote the value, or write it plainly");
+            self.out.error("tag", self.path.clone(), span, "tags are not allowed").help("quote the value, or write it plainly");
         }
+    }
+}
+
+/// What to do about the commonest mistakes of the grammar.
+fn way_out(told: &str) -> Option<&'static str> {
+    let told = told.to_ascii_lowercase();
+    if told.contains("tab") {
+        Some("indent with spaces")
+    } else if told.contains("mapping values are not allowed") || told.contains("did not find expected key") {
+        Some("quote a value that holds a colon and a blank, and indent the keys of one map alike")
+    } else {
+        None
     }
 }
 
