@@ -129,9 +129,14 @@ fn report(screen: &mut Screen, coverage: &Coverage, lacks: &[String]) -> Result<
 
 /// What is not inline of a predicate, and why.
 fn told(screen: &mut Screen, p: &PredicateCoverage) -> Result<(), CliError> {
-    for check in p.checks.iter().filter(|c| c.how != How::Inline) {
-        let reason = check.reason.as_deref().unwrap_or("");
-        screen.line(format_args!("{}: {} is {} {}", safe(&p.id), check.check, check.how, safe(reason)))?;
+    for check in &p.checks {
+        if check.how != How::Inline {
+            let reason = check.reason.as_deref().unwrap_or("");
+            screen.line(format_args!("{}: {} is {}: {}", safe(&p.id), safe(&check.check), check.how, safe(reason)))?;
+        }
+        if let Some(evidence) = &check.evidence {
+            screen.line(format_args!("{}: measured as {}", safe(&p.id), safe(evidence)))?;
+        }
     }
     if let Some(undecided) = &p.undecided {
         screen.line(format_args!("{}: left to judges: {}", safe(&p.id), safe(undecided)))?;

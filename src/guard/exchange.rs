@@ -602,7 +602,7 @@ impl Exchange {
     fn hit(&self, hit: &RuleHit) -> record::Hit {
         record::Hit {
             act: hit.act,
-            breach: false,
+            breach: self.gathered.program().beyond().counts(hit.predicate),
             count: hit.count.into(),
             detector: Some(Arc::clone(&hit.detector).into()),
             predicate: self.predicate(hit).unwrap_or_default().into(),

@@ -3,6 +3,7 @@
 //! An entry says which check runs at which stage with which act, its default severity, dimension and
 //! forfeit, and what no machine decides of it. Expansion is the reader's; this file only knows the entries.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use crate::base::diagnostic::Diagnostics;
@@ -12,7 +13,7 @@ use crate::base::verdict::{Act, Severity};
 use crate::seal;
 
 use super::decimal::Decimal;
-use super::model::{BoundCheck, Check, MatchCheck, MeasureCheck, Quantity, SetKind, Share, Statistic};
+use super::model::{BoundCheck, Check, Figure, Label, MatchCheck, MeasureCheck, Quantity, SetKind, Share, Statistic};
 use super::term::SemVer;
 
 /// Name of the pack, as pacts list it.
@@ -185,10 +186,7 @@ fn stated(node: &Node) -> Option<Stated> {
         let quantity = Quantity::parse(bound.text()?)?;
         own(Check::Bound(BoundCheck { quantity, min: limit(node, "min"), max: limit(node, "max") }))
     } else if let Some(measure) = node.get("measure") {
-        let statistic = Statistic::parse(measure.text()?)?;
-        let argument = |key: &&str| Some(((*key).to_owned(), node.get(key)?.text()?.to_owned()));
-        let arguments = ["of", "is", "q", "num", "den", "per"].iter().filter_map(argument).collect();
-        own(Check::Measure(MeasureCheck { statistic, arguments }))
+        own(Check::Measure(self::measure(Statistic::parse(measure.text()?)?, node)?))
     } else if node.get("catalogue").is_some() {
         Default::Catalogue
     } else {
@@ -196,6 +194,20 @@ fn stated(node: &Node) -> Option<Stated> {
     };
     let given = texts("given")?.into_iter().map(Given::parse).collect::<Option<_>>()?;
     Some(Stated { at: at.collect::<Option<_>>()?, default, given })
+}
+
+/// A statistic that constraints use; a pact may give any other by a check of its own.
+fn measure(statistic: Statistic, node: &Node) -> Option<MeasureCheck> {
+    let (facts, text) = (BTreeMap::new(), |key: &str| node.get(key)?.text());
+    match statistic {
+        Statistic::Quantile => {
+            let q = Decimal::parse(text("q")?)?.checked_mul(Decimal::from(1_000_000))?.to_i64()?;
+            let q = Share(u32::try_from(q).ok()?);
+            Some(MeasureCheck::Quantile { of: Figure::parse(text("of")?, &facts)?, q })
+        }
+        Statistic::Share => Some(MeasureCheck::Share { of: Label::parse(text("of")?, &facts)?, is: text("is")?.to_owned() }),
+        _ => None,
+    }
 }
 
 /// A limit, if there is one: a whole number.
@@ -238,7 +250,7 @@ mod tests {
         assert_eq!(get("NO_SCOPE_BREACH").unwrap().checks[0].default, Default::Given);
         let Default::Check(check) = &get("LATENCY_SLA").unwrap().checks[0].default else { panic!("a check") };
         let Check::Measure(latency) = &**check else { panic!("a measure") };
-        assert_eq!((latency.statistic, latency.arguments["q"].as_str()), (Statistic::Quantile, "0.99"));
+        assert_eq!(latency.to_string(), "quantile 0.99 of latency_ms");
         for constraint in all() {
             assert!(!constraint.decides.is_empty() && !constraint.leaves.is_empty(), "{}", constraint.name);
         }

@@ -81,6 +81,22 @@ impl Period {
     }
 }
 
+impl fmt::Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.months > 0 {
+            return write!(f, "{}mo", self.months);
+        }
+        for (unit, seconds) in [("d", 86_400), ("h", 3_600), ("m", 60)] {
+            // Up to three days people think in hours.
+            let days = unit == "d" && self.seconds <= 3 * 86_400;
+            if self.seconds > 0 && self.seconds.is_multiple_of(seconds) && !days {
+                return write!(f, "{}{unit}", self.seconds / seconds);
+            }
+        }
+        write!(f, "{}s", self.seconds)
+    }
+}
+
 /// What a statistic looks at: a time, or the last so many interactions (`100n`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Window {
@@ -100,6 +116,15 @@ impl Window {
             return count.parse().ok().filter(|n| *n > 0).map(Self::Count);
         }
         Period::parse(text).filter(|p| p.about_seconds() > 0).map(Self::Time)
+    }
+}
+
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Time(period) => write!(f, "{period}"),
+            Self::Count(count) => write!(f, "{count}n"),
+        }
     }
 }
 
@@ -159,6 +184,14 @@ mod tests {
         for bad in ["", "d", "1", "-1d", "1.5h", "1y", "99999999999999999999d", "1 d", "5000mo"] {
             assert_eq!(Period::parse(bad), None, "{bad}");
         }
+        for (text, shown) in
+            [("90s", "90s"), ("120s", "2m"), ("2w", "14d"), ("48h", "48h"), ("96h", "4d"), ("6mo", "6mo"), ("0s", "0s")]
+        {
+            let period = Period::parse(text).unwrap();
+            assert_eq!(period.to_string(), shown);
+            assert_eq!(Period::parse(shown), Some(period));
+        }
+        assert_eq!(Window::parse("100n").unwrap().to_string(), "100n");
         assert_eq!(Window::parse("100n"), Some(Window::Count(100)));
         assert_eq!(Window::parse("7d"), Some(Window::Time(Period { months: 0, seconds: 7 * 86_400 })));
         assert_eq!((Window::parse("0n"), Window::parse("0d"), Window::parse("n")), (None, None, None));

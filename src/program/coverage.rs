@@ -73,6 +73,9 @@ pub struct PredicateCoverage {
     pub dimension: String,
     /// Its checks.
     pub checks: Vec<CheckCoverage>,
+    /// What follows from a violation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub follows: Option<String>,
     /// Steps of its conditions, at most.
     pub condition_cost: u32,
     /// Facts it reads.
@@ -101,6 +104,9 @@ pub struct CheckCoverage {
     /// Why not inline.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// How it is measured: limit, window, samples, source; none: each breach is a violation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<String>,
     /// What it costs.
     pub cost: Cost,
     /// Patterns and topics it looks for.

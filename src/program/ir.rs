@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
+use super::beyond::Beyond;
 use super::bits::{Bits, Categories};
 use super::condition::Condition;
 use super::coverage::Coverage;
@@ -248,6 +249,7 @@ pub struct Program {
     pub(crate) suffixes: Suffixes,
     pub(crate) zone: TimeZone,
     pub(crate) business_hours: Option<(u8, u8)>,
+    pub(crate) beyond: Beyond,
     pub(crate) coverage: Coverage,
     pub(crate) sources: Vec<Arc<str>>,
     pub(crate) pool: Pool,
@@ -307,6 +309,11 @@ impl Program {
     pub fn tool<'a>(&'a self, wire: &'a str) -> ToolRef<'a> {
         let index = self.tool_names.get(normal::name(wire).as_ref()).copied();
         ToolRef { wire, entry: index.and_then(|i| self.tools.get(i as usize)), index }
+    }
+
+    /// What it says beyond the single exchange.
+    pub fn beyond(&self) -> &Beyond {
+        &self.beyond
     }
 
     /// What `check` prints of it.

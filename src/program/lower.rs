@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
+use super::beyond::Beyond;
 use super::bits::{Bits, Categories};
 use super::condition::{self, Condition};
 use super::coverage::{CheckCoverage, Cost, Coverage, How, PredicateCoverage};
@@ -20,11 +21,11 @@ use crate::base::diagnostic::{Diagnostics, Span};
 use crate::base::limits::PREDICATES_MAX;
 use crate::base::names::{DataCategory, Stage};
 use crate::pact::condition::{Expr, ExprKind, Field, Literal};
-use crate::pact::model::{self, DetectorKind, MatchCheck, Pact, Predicate, SetCheck, SetKind, StageCheck};
+use crate::pact::model::{self, MatchCheck, Pact, Predicate, SetCheck, SetKind, StageCheck};
 use crate::pact::pack::Packs;
 use crate::scan::Scanner;
 use crate::scan::host::{HostRule, Suffixes};
-use crate::scan::pattern::{Kind, Pattern, Topic};
+use crate::scan::pattern::{Pattern, Topic};
 
 /// Where a pact comes from, as the program tells it on.
 #[derive(Clone, Debug, Default)]
@@ -70,24 +71,7 @@ struct Lowering<'a> {
 
 /// Every detector of the packs, then the pact's own.
 fn candidates(pact: &Pact, packs: &Packs) -> Vec<Pattern> {
-    let own = pact.detectors.iter().map(|detector| {
-        let (kind, bytes_max) = match &detector.kind {
-            DetectorKind::Phrases(phrases) => (Kind::Phrases(phrases.clone()), None),
-            DetectorKind::Regex { regex, bytes_max } => (Kind::Regex(regex.clone()), Some(*bytes_max)),
-        };
-        let label = format!("own.{}", detector.name);
-        Pattern {
-            detector: label.clone(),
-            label,
-            pack: "own".to_owned(),
-            kind,
-            verify: None,
-            score_bp: 10_000,
-            category: DataCategory::Public,
-            context: None,
-            bytes_max,
-        }
-    });
+    let own = pact.detectors.iter().map(model::Detector::pattern);
     packs.entries().map(|(_, entry)| entry.pattern.clone()).chain(own).collect()
 }
 
@@ -159,6 +143,7 @@ impl Lowering<'_> {
             suffixes: Suffixes::new(self.packs.suffixes()),
             zone,
             business_hours: pact.evidence.business_hours,
+            beyond: Beyond::of(pact),
             coverage: Coverage::default(),
             sources: vec![Arc::clone(&origin.source)],
             pool: Pool::default(),
@@ -202,6 +187,7 @@ impl Lowering<'_> {
             severity: predicate.severity,
             dimension: predicate.dimension.clone(),
             checks,
+            follows: report::follows(self.pact, predicate),
             condition_cost,
             facts: facts_of(predicate).into_iter().map(str::to_owned).collect(),
             undecided: predicate.undecided.clone(),
@@ -214,12 +200,14 @@ impl Lowering<'_> {
             check: match &check.check {
                 model::Check::Set(set) => format!("set: {}", set.kind),
                 model::Check::Bound(bound) => format!("bound: {}", bound.quantity),
-                model::Check::Measure(measure) => format!("measure: {}", measure.statistic),
+                model::Check::Measure(measure) => format!("measure: {}", measure.statistic()),
+                model::Check::Judge(what) => format!("judge: {what}"),
                 other => other.word().to_owned(),
             },
             stages: check.stages.clone(),
             how: How::Inline,
             reason: None,
+            evidence: report::evidence(self.pact, predicate, &check.check),
             cost: Cost::Constant,
             detectors: 0,
             hold_back: 0,
@@ -318,7 +306,7 @@ impl Lowering<'_> {
                 let categories = |list: &[String]| -> Categories { list.iter().filter_map(|c| DataCategory::parse(c)).collect() };
                 let (allow, deny) = (allow.map(categories), categories(&set.deny));
                 let sought = |c: DataCategory| deny.contains(c) || allow.is_some_and(|a| !a.contains(c));
-                let listed = |p: &Pattern| self.pact.packs.is_empty() || self.pact.packs.contains_key(&p.pack);
+                let listed = |p: &Pattern| p.pack == "own" || self.pact.packs.is_empty() || self.pact.packs.contains_key(&p.pack);
                 let patterns: Vec<usize> = (self.patterns.iter().enumerate())
                     .filter(|(_, p)| p.category != DataCategory::Public && sought(p.category) && listed(p))
                     .map(|(at, _)| at)

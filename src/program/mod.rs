@@ -3,6 +3,7 @@
 //! A checked pact is lowered to flat tables of rules beside one scanner a stage ([`lower`]), shown to
 //! people ([`coverage`]), kept in one file ([`image`]) and put in force behind one pointer ([`live`]).
 
+pub mod beyond;
 pub mod bits;
 pub mod compile;
 pub mod condition;

@@ -9,7 +9,7 @@ use super::ir::{Check, FactInfo, PredicateInfo, Program};
 use crate::base::names::Stage;
 use crate::base::verdict::Act;
 use crate::pact::condition::{Expr, Field, Type};
-use crate::pact::model::{self, FactType, Pact, Predicate, SetKind, StageCheck};
+use crate::pact::model::{self, FactType, Limit, Pact, Predicate, Reach, Review, SetKind, StageCheck};
 
 /// The facts a pact declares or reads, in order of name.
 pub(super) fn facts(pact: &Pact) -> Vec<FactInfo> {
@@ -68,6 +68,15 @@ pub(super) fn coverage(pact: &Pact, program: &Program, mut predicates: Vec<Predi
     if predicates.iter().any(|p| p.checks.iter().any(holds)) {
         notes.push("`hold` acts as block with the reason `approval_unavailable`: this build has no approvals".to_owned());
     }
+    if pact.predicates.iter().any(|p| pact.evidence.rules.get(&p.id).is_some_and(|r| r.ok_share.is_some())) {
+        notes.push(
+            "shares over a window are carried and not yet counted: the record marks such a breach, and says no violation"
+                .to_owned(),
+        );
+    }
+    if pact.penalty.is_some() {
+        notes.push("penalties are carried and shown; this build counts no scores and moves no bonds".to_owned());
+    }
     if pact.predicates.iter().any(|p| p.approve.is_some()) {
         notes.push("`approve` is signed and not yet acted on".to_owned());
     }
@@ -91,6 +100,55 @@ fn hold_back_of(program: &Program, predicate: u32, stage: Stage) -> usize {
         .map(|r| if let Check::Match { patterns, .. } | Check::Data { patterns, .. } = &r.check { worst(patterns) } else { 0 })
         .max()
         .unwrap_or(0)
+}
+
+/// How a check is measured, if anything but the single exchange decides.
+pub(super) fn evidence(pact: &Pact, predicate: &Predicate, check: &model::Check) -> Option<String> {
+    let rule = pact.evidence.rules.get(&predicate.id)?;
+    let mut parts = Vec::new();
+    match check {
+        model::Check::Measure(measure) => parts.push(measure.to_string()),
+        model::Check::Judge(_) => parts.extend(rule.eval_set.as_ref().map(|set| format!("on {set}"))),
+        _ => {}
+    }
+    parts.extend(rule.ok_share.map(|share| format!("kept by {share} of interactions")));
+    parts.extend(rule.min.map(|min| format!("at least {min}")));
+    parts.extend(rule.max.as_ref().map(|max| match max {
+        Limit::One(max) => format!("at most {max}"),
+        Limit::Each(each) => {
+            let each: Vec<String> = each.iter().map(|(name, max)| format!("{name} {max}")).collect();
+            format!("at most {}", each.join(", "))
+        }
+    }));
+    parts.extend(rule.window.map(|window| format!("over {window}")));
+    parts.extend(rule.min_samples.map(|samples| format!("from {samples} samples on")));
+    if rule.business_hours_only {
+        parts.push("in business hours".to_owned());
+    }
+    parts.extend(rule.jury.map(|(size, trim)| format!("jury of {size}, {trim} trimmed at each end")));
+    parts.extend(rule.every.map(|every| format!("every {every}")));
+    let emits = pact.evidence.sources.get(&rule.from).map_or("", |s| s.as_str());
+    parts.push(format!("from {} ({emits})", rule.from));
+    Some(parts.join(", "))
+}
+
+/// What follows from a violation, in one line.
+pub(super) fn follows(pact: &Pact, predicate: &Predicate) -> Option<String> {
+    let consequence = pact.consequence(predicate);
+    let mut parts = Vec::new();
+    parts.extend(consequence.forfeit.filter(|f| f.0 > 0).map(|f| format!("forfeit {f}")));
+    parts.extend(consequence.score.map(|s| format!("score {s}")));
+    parts.extend(consequence.pause.map(|pause| {
+        let length = pause.period.map_or_else(|| "until review".to_owned(), |p| p.to_string());
+        let reach = if pause.reach == Reach::Counterparty { " for the counterparty" } else { "" };
+        format!("pause {length}{reach}")
+    }));
+    parts.extend(consequence.review.filter(|r| *r != Review::None).map(|r| format!("review by {r}")));
+    if !consequence.notify.is_empty() {
+        let whom: Vec<&str> = consequence.notify.iter().map(|n| n.as_str()).collect();
+        parts.push(format!("notify {}", whom.join(", ")));
+    }
+    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 /// The conditions of a predicate.

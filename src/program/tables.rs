@@ -144,6 +144,7 @@ pub(super) fn digest(program: &Program, pact: &Pact) -> [u8; 32] {
     put("topics", &program.topics);
     put("packs", &program.packs);
     put("paths", &program.arg_paths);
+    put("beyond", &program.beyond);
     put("time", &(&pact.evidence.timezone, program.business_hours));
     for scan in &program.scans {
         put("patterns", &scan.scanner.patterns());

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::catalogue::FactValue;
-use super::promise::Quantity;
+use super::quantity::Quantity;
 use crate::base::diagnostic::Span;
 use crate::base::names::Lane;
 use crate::base::names::Stage;

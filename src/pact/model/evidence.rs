@@ -83,6 +83,8 @@ pub struct Baseline {
     pub shares: BTreeMap<String, BTreeMap<String, Decimal>>,
     /// Hours: 24 or 168 shares.
     pub hours: Vec<Decimal>,
+    /// Mean calls an hour.
+    pub per_hour: Option<Decimal>,
     /// Anchors by task type or topic.
     pub anchors: BTreeMap<String, Anchor>,
 }

@@ -7,18 +7,19 @@
 mod case;
 mod catalogue;
 mod evidence;
+mod measure;
 mod penalty;
 mod promise;
+mod quantity;
 mod renewal;
 mod whole;
 
 pub use case::{Case, CaseEvent};
 pub use catalogue::{Detector, DetectorKind, Effect, FactType, FactValue, Results, Tool};
 pub use evidence::{Anchor, Baseline, Evidence, Limit, Rule, Signals, Source};
+pub use measure::{Attribute, COMPLETIONS, Count, Figure, Label, MeasureCheck, Per, Statistic};
 pub use penalty::{Bond, Consequence, Notify, Pause, Penalty, Reach, Review, Score, Share};
-pub use promise::{
-    Approve, BoundCheck, Check, FlowCheck, MatchCheck, MeasureCheck, Predicate, Quantity, SetCheck, SetKind, StageCheck,
-    Statistic,
-};
+pub use promise::{Approve, Check, FlowCheck, FlowLabel, MatchCheck, Predicate, SetCheck, SetKind, StageCheck};
+pub use quantity::{BoundCheck, Quantity};
 pub use renewal::{Counters, Extend, ExtendHow, Renewal, ReviewOn, TerminateOn};
 pub use whole::{Pact, Runtime, Subject};

@@ -1,6 +1,7 @@
 //! What follows from a breach.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crate::base::diagnostic::Span;
 use crate::base::names::words;
@@ -15,6 +16,17 @@ pub struct Share(pub u32);
 impl Share {
     /// The whole.
     pub const ONE: Self = Self(1_000_000);
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, rest) = (self.0 / 1_000_000, self.0 % 1_000_000);
+        if rest == 0 {
+            return write!(f, "{whole}");
+        }
+        let digits = format!("{rest:06}");
+        write!(f, "{whole}.{}", digits.trim_end_matches('0'))
+    }
 }
 
 words! {
@@ -116,4 +128,15 @@ pub struct Score {
     pub weights: BTreeMap<String, Decimal>,
     /// Least score per tier.
     pub tiers: BTreeMap<String, Decimal>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_written_as_decimals() {
+        let shown = [0, 1, 50_000, 500_000, 999_999, 1_000_000].map(|n| Share(n).to_string());
+        assert_eq!(shown, ["0", "0.000001", "0.05", "0.5", "0.999999", "1"]);
+    }
 }

@@ -1,9 +1,12 @@
 //! What is promised: predicates and their checks.
 
-use std::collections::BTreeMap;
+use std::fmt;
 
+use super::measure::MeasureCheck;
 use super::penalty::Share;
+use super::quantity::{BoundCheck, Quantity};
 use crate::base::diagnostic::Span;
+use crate::base::names::DataCategory;
 use crate::base::names::Lane;
 use crate::base::names::Stage;
 use crate::base::names::words;
@@ -11,7 +14,6 @@ use crate::base::verdict::Act;
 use crate::base::verdict::Severity;
 use crate::pact::args::Schema;
 use crate::pact::condition::Expr;
-use crate::pact::decimal::Decimal;
 use crate::pact::term::Period;
 
 /// One promise.
@@ -64,6 +66,7 @@ impl Predicate {
             match check {
                 Check::Require(expr) => out.extend(expr.facts()),
                 Check::Set(set) if set.kind == SetKind::Task => out.push("task.type"),
+                Check::Measure(measure) => out.extend(measure.facts()),
                 _ => {}
             }
         }
@@ -188,81 +191,36 @@ impl MatchCheck {
     }
 }
 
-words! {
-    /// A quantity with bounds.
-    Quantity {
-        /// Exchanges under way.
-        OpenTasks = "open_tasks",
-        /// Time of an interaction.
-        LatencyMs = "latency_ms",
-        /// Hour of the day in the pact's zone.
-        LocalHour = "local_hour",
-        /// Tokens that went in.
-        TokensIn = "tokens_in",
-        /// Tokens that came out.
-        TokensOut = "tokens_out",
-        /// Price of an interaction. Not in this build.
-        Cost = "cost",
-        /// Characters of an answer.
-        ReplyChars = "reply_chars",
-        /// Bytes of a call's arguments.
-        ArgsBytes = "args_bytes",
-        /// Turns of the session.
-        Turns = "turns",
-    }
+/// Where data comes from that must not arrive somewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FlowLabel {
+    /// Results of tools that may carry anything.
+    Untrusted,
+    /// Results of this tool, by key of the catalogue.
+    Tool(String),
+    /// Data of this category.
+    Data(DataCategory),
 }
 
-/// A quantity within bounds, both inclusive.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BoundCheck {
-    /// Which.
-    pub quantity: Quantity,
-    /// Not less.
-    pub min: Option<Decimal>,
-    /// Not more.
-    pub max: Option<Decimal>,
+impl fmt::Display for FlowLabel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Untrusted => f.write_str("untrusted"),
+            Self::Tool(tool) => write!(f, "tool:{tool}"),
+            Self::Data(category) => write!(f, "data:{category}"),
+        }
+    }
 }
 
 /// Labels that must not arrive here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlowCheck {
-    /// `untrusted`, `tool:<key>`, `data:<category>`.
-    pub from: Vec<String>,
-    /// Where: `args.<path>`; empty: anywhere.
+    /// Where the data comes from.
+    pub from: Vec<FlowLabel>,
+    /// Into which arguments of a call, as paths without `args.`; empty: anywhere.
     pub into: Vec<String>,
     /// Only where the value itself is carried.
     pub carried: bool,
-}
-
-words! {
-    /// A statistic over a window.
-    Statistic {
-        /// The q-quantile of a quantity.
-        Quantile = "quantile",
-        /// Share of interactions with a value.
-        Share = "share",
-        /// One count by another.
-        Ratio = "ratio",
-        /// Share of the most frequent value.
-        TopShare = "top_share",
-        /// Distinct values per something.
-        Distinct = "distinct",
-        /// Rate against its baseline.
-        Rate = "rate",
-        /// Distance from the baseline.
-        Drift = "drift",
-        /// Closeness to an anchor.
-        Fidelity = "fidelity",
-    }
-}
-
-/// A statistic and its own arguments.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MeasureCheck {
-    /// Which.
-    pub statistic: Statistic,
-    /// `of is q num den per anchor times_baseline` as written.
-    pub arguments: BTreeMap<String, String>,
 }
 
 /// Signatures that release what is held.

@@ -57,6 +57,24 @@ pub enum TerminateOn {
     ModelMajor,
 }
 
+impl TerminateOn {
+    /// Every trigger, as documents write it.
+    pub const WORDS: &'static [&'static str] =
+        &["pause_over", "tier_below", "violations_over", "counterparty_insolvent", "authorization_withdrawn", "model_major"];
+
+    /// Its word in a document.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::PauseOver(_) => "pause_over",
+            Self::TierBelow(_) => "tier_below",
+            Self::ViolationsOver(_) => "violations_over",
+            Self::CounterpartyInsolvent => "counterparty_insolvent",
+            Self::AuthorizationWithdrawn => "authorization_withdrawn",
+            Self::ModelMajor => "model_major",
+        }
+    }
+}
+
 /// Extension at the end of the term.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extend {

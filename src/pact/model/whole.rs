@@ -7,9 +7,11 @@ use super::catalogue::Detector;
 use super::catalogue::FactType;
 use super::catalogue::Tool;
 use super::evidence::Evidence;
+use super::penalty::Consequence;
 use super::penalty::Penalty;
 use super::promise::Predicate;
 use super::renewal::Renewal;
+use crate::base::diagnostic::Span;
 use crate::pact::term::SemVer;
 
 /// A whole pact. What a draft lacks is empty or none.
@@ -43,6 +45,26 @@ pub struct Pact {
     pub terms: BTreeMap<String, String>,
     /// The pact's own tests.
     pub cases: Vec<Case>,
+}
+
+impl Pact {
+    /// The predicate with this id.
+    pub fn predicate(&self, id: &str) -> Option<&Predicate> {
+        self.predicates.iter().find(|p| p.id == id)
+    }
+
+    /// What follows from a violation of a predicate: its override, or what its severity says. A constraint's
+    /// own share of the bond counts where the penalty names none.
+    pub fn consequence(&self, predicate: &Predicate) -> Consequence {
+        let Some(penalty) = &self.penalty else { return Consequence::default() };
+        if let Some(own) = penalty.overrides.get(&predicate.id) {
+            return Consequence { span: Span::default(), ..own.clone() };
+        }
+        let mut out = penalty.by_severity.get(&predicate.severity).cloned().unwrap_or_default();
+        out.span = Span::default();
+        out.forfeit = out.forfeit.or(predicate.forfeit.filter(|_| penalty.bond.is_some()));
+        out
+    }
 }
 
 /// Who promises to whom.

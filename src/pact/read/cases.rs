@@ -99,7 +99,8 @@ fn event(r: &mut Reader<'_>, at: &At<'_>, facts: BTreeMap<String, FactValue>) ->
         r.needed(at, key, "there is nothing to judge without it");
     }
     if stage == Stage::Window {
-        r.error("stage", at, "a case cannot show a window");
+        let place = at.get("at").unwrap_or_else(|| at.clone());
+        r.error("stage", &place, "a case cannot show a window").help("a statistic is tried on traffic, not on one event");
     }
     let lane = at.get("lane").and_then(|l| r.word(&l, Lane::ALL, Lane::as_str));
     Some(CaseEvent { at: stage, lane, text, tool, args, host, facts, measures })

@@ -99,8 +99,8 @@ fn fact_type(r: &mut Reader<'_>, at: &At<'_>) -> Option<FactType> {
         (at.clone(), None)
     };
     let ty = r.word(&word, &["string", "bool", "number"], |w| w)?;
-    if unit.is_some() && ty != "number" {
-        r.error("wrong_type", at, "only numbers have a unit");
+    if let Some(place) = at.get("unit").filter(|_| unit.is_some() && ty != "number") {
+        r.error("wrong_type", &place, "only numbers have a unit").help("drop it, or make the fact a number");
     }
     Some(match ty {
         "string" => FactType::Text,

@@ -1,36 +1,19 @@
 //! Checks: the eight words a predicate may check with, each with its own keys, and where each can run.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::base::diagnostic::nearest;
-use crate::base::document::Value;
 use crate::base::names::{DataCategory, Stage};
 use crate::pact::args;
-use crate::pact::condition::{self, Scope};
+use crate::pact::condition;
 use crate::pact::decimal::Decimal;
-use crate::pact::model::{
-    BoundCheck, Check, Detector, FactType, FlowCheck, MatchCheck, MeasureCheck, Quantity, SetCheck, SetKind, Statistic, Tool,
-};
-use crate::pact::pack::Packs;
+use crate::pact::model::{BoundCheck, Check, MatchCheck, Quantity, SetCheck, SetKind};
 use crate::scan::host::HostRule;
 
 use super::confusions;
 use super::cursor::{At, Reader};
-
-/// The names that checks and conditions refer to.
-pub(super) struct Names<'a> {
-    pub(super) packs: &'a Packs,
-    pub(super) facts: &'a BTreeMap<String, FactType>,
-    pub(super) tools: &'a [Tool],
-    pub(super) detectors: &'a [Detector],
-    pub(super) topics: BTreeSet<String>,
-}
-
-impl Names<'_> {
-    pub(super) fn scope(&self) -> Scope<'_> {
-        Scope { facts: self.facts, tools: self.tools, topics: &self.topics }
-    }
-}
+use super::measure;
+use super::names::Names;
 
 /// Where a check can run.
 pub(super) fn stages(check: &Check) -> &'static [Stage] {
@@ -92,8 +75,8 @@ pub(super) fn check(r: &mut Reader<'_>, at: &At<'_>, names: &Names<'_>) -> Optio
             condition(r, &own, names).map(Check::Require)
         }
         "bound" => bound(r, at, &own).map(Check::Bound),
-        "flow" => flow(r, at, &own, names).map(Check::Flow),
-        "measure" => measure(r, at, &own).map(Check::Measure),
+        "flow" => measure::flow(r, at, &own, names).map(Check::Flow),
+        "measure" => measure::measure(r, at, &own, names).map(Check::Measure),
         _ => {
             r.map(at, &["judge"], Some(confusions::in_predicate));
             r.text(&own).map(|name| Check::Judge(name.to_owned()))
@@ -139,7 +122,9 @@ fn set(r: &mut Reader<'_>, at: &At<'_>, own: &At<'_>, names: &Names<'_>) -> Opti
     let allow = members(allow, true);
     let deny = members(deny, false).unwrap_or_default();
     if let Some(both) = allow.iter().flatten().find(|a| deny.contains(a)) {
-        r.error("contradiction", at, format!("`{both}` is allowed and denied"));
+        let list = at.get("deny").unwrap_or_else(|| at.clone());
+        let place = list.items().into_iter().find(|item| item.node.text() == Some(both)).unwrap_or(list);
+        r.error("contradiction", &place, format!("`{both}` is allowed and denied")).help("keep it in one of the lists");
     }
     Some(SetCheck { kind, allow, deny })
 }
@@ -217,82 +202,15 @@ fn bound(r: &mut Reader<'_>, at: &At<'_>, own: &At<'_>) -> Option<BoundCheck> {
     if let (Some(min), Some(max)) = (min, max)
         && min > max
     {
-        r.error("contradiction", at, format!("nothing is at least {min} and at most {max}"));
+        let place = at.get("max").unwrap_or_else(|| at.clone());
+        r.error("contradiction", &place, format!("nothing is at least {min} and at most {max}"));
     }
-    if [min, max].into_iter().flatten().any(|n| n < Decimal::ZERO) {
-        r.error("out_of_range", at, "these quantities are never negative");
+    for (key, limit) in [("min", min), ("max", max)] {
+        if let (Some(limit), Some(place)) = (limit, at.get(key))
+            && limit < Decimal::ZERO
+        {
+            r.error("out_of_range", &place, "these quantities are never negative");
+        }
     }
     Some(BoundCheck { quantity: quantity?, min, max })
-}
-
-fn flow(r: &mut Reader<'_>, at: &At<'_>, own: &At<'_>, names: &Names<'_>) -> Option<FlowCheck> {
-    r.map(at, &["flow"], Some(confusions::in_predicate));
-    if !r.map(own, &["from", "into", "carried"], None) {
-        return None;
-    }
-    let from = r.needed(own, "from", "labels such as untrusted, tool:<key>, data:<category>")?;
-    let mut labels = Vec::new();
-    for item in r.list(&from, true) {
-        let Some(text) = r.text(&item) else { continue };
-        match text.split_once(':') {
-            Some(("tool", tool)) => r.known("unknown_tool", &item, tool, "tool", names.tools.iter().map(|t| t.name.as_str())),
-            Some(("data", data)) => {
-                r.known("unknown_word", &item, data, "data category", DataCategory::ALL.iter().map(|c| c.as_str()));
-            }
-            None if text == "untrusted" => {}
-            _ => {
-                r.error("unknown_word", &item, format!("`{text}` is no label of data"))
-                    .help("untrusted, tool:<key> or data:<category>");
-            }
-        }
-        labels.push(text.to_owned());
-    }
-    let into = own.get("into").map_or_else(Vec::new, |i| r.texts(&i, true));
-    let carried = own.get("carried").and_then(|c| r.bool(&c)).unwrap_or(false);
-    Some(FlowCheck { from: labels, into, carried })
-}
-
-fn measure(r: &mut Reader<'_>, at: &At<'_>, own: &At<'_>) -> Option<MeasureCheck> {
-    const KEYS: &[&str] = &["measure", "of", "is", "q", "num", "den", "per", "anchor", "times_baseline"];
-    for limit in ["min", "max"].into_iter().filter_map(|k| at.get(k)) {
-        let message = "the limit of a statistic is how the promise is measured, not what is promised";
-        r.error("C1", &limit, message).help("move it to `evidence.rules` under the id of the predicate");
-    }
-    let known: Vec<&str> = KEYS.iter().copied().chain(["min", "max"]).collect();
-    r.map(at, &known, Some(confusions::in_predicate));
-    let statistic = r.word(own, Statistic::ALL, Statistic::as_str)?;
-    let mut arguments = BTreeMap::new();
-    for (key, value) in at.entries() {
-        if !KEYS.contains(&key.text.as_str()) || key.text == "measure" {
-            continue;
-        }
-        match &value.node.value {
-            Value::Text(t) => {
-                arguments.insert(key.text.clone(), t.clone());
-            }
-            Value::Int(n) => {
-                arguments.insert(key.text.clone(), n.to_string());
-            }
-            Value::Float(_, text) => {
-                arguments.insert(key.text.clone(), text.clone());
-            }
-            Value::Bool(b) => {
-                arguments.insert(key.text.clone(), b.to_string());
-            }
-            _ => r.wrong(&value, "a scalar"),
-        }
-    }
-    let needed: &[&str] = match statistic {
-        Statistic::Quantile => &["of", "q"],
-        Statistic::Share => &["of", "is"],
-        Statistic::Ratio => &["num", "den"],
-        Statistic::TopShare => &["of"],
-        Statistic::Distinct | Statistic::Rate => &["of", "per"],
-        Statistic::Fidelity => &["anchor"],
-        Statistic::Drift => &[],
-    };
-    for key in needed {
-        r.needed(at, key, "the statistic is not defined without it");
-    }
-    Some(MeasureCheck { statistic, arguments })
 }

@@ -192,6 +192,13 @@ pub(super) fn in_penalty(key: &str) -> Option<Foreign> {
     None
 }
 
+/// Whether a value speaks of a trigger: `48h if the p99 is over 3000`.
+pub(super) fn is_triggered(text: &str) -> bool {
+    const WORDS: &[&str] = &["if", "when", "whenever", "unless", "above", "below", "over", "under", "after", "exceeds", "once"];
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.len() > 1 && words.iter().any(|w| WORDS.contains(&w.to_ascii_lowercase().as_str()))
+}
+
 /// Whether a word speaks of the end of the pact.
 pub(super) fn ends(word: &str) -> bool {
     const END: &[&str] = &[

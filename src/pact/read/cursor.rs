@@ -24,6 +24,16 @@ impl<'n> At<'n> {
     pub(super) fn entries(&self) -> Vec<(&'n Key, Self)> {
         self.node.entries().iter().map(|(key, node)| (key, Self { node, path: join(&self.path, &key.text) })).collect()
     }
+
+    /// The members of a list; of anything else itself.
+    pub(super) fn items(&self) -> Vec<Self> {
+        match &self.node.value {
+            Value::List(items) => {
+                items.iter().enumerate().map(|(n, node)| Self { node, path: format!("{}[{n}]", self.path) }).collect()
+            }
+            _ => vec![self.clone()],
+        }
+    }
 }
 
 fn join(path: &str, key: &str) -> String {
@@ -142,8 +152,10 @@ impl<'a> Reader<'a> {
 
     /// A whole number, not negative.
     pub(super) fn count(&mut self, at: &At<'_>) -> Option<u64> {
-        let count = match at.node.value {
-            Value::Int(n) => u64::try_from(n).ok(),
+        // `1.0` has the canonical form of `1`, and what is signed is that.
+        let count = match &at.node.value {
+            Value::Int(n) => u64::try_from(*n).ok(),
+            Value::Float(_, text) => Decimal::parse(text).and_then(|n| n.to_i64()).and_then(|n| u64::try_from(n).ok()),
             _ => None,
         };
         if count.is_none() {
@@ -168,7 +180,11 @@ impl<'a> Reader<'a> {
         match millionths.and_then(|n| u32::try_from(n).ok()).map(Share) {
             Some(share) if share <= Share::ONE => Some(share),
             _ => {
-                self.error("out_of_range", at, "a share lies between 0 and 1, with at most six places");
+                let report = self.error("out_of_range", at, "a share lies between 0 and 1, with at most six places");
+                if number > Decimal::from(1) && number <= Decimal::from(100) {
+                    let share = number.checked_mul(Decimal::parse("0.01").unwrap_or(Decimal::ZERO));
+                    report.help(share.map_or_else(String::new, |share| format!("write `{share}` for {number} %")));
+                }
                 None
             }
         }
@@ -177,7 +193,10 @@ impl<'a> Reader<'a> {
     pub(super) fn period(&mut self, at: &At<'_>) -> Option<Period> {
         let period = at.node.text().and_then(Period::parse);
         if period.is_none() {
-            self.error("bad_duration", at, "this is no duration").help("a whole number and a unit: `90s 30m 24h 7d 2w 6mo`");
+            let written = at.node.number().is_some().then(|| self.source.get(at.node.span.start..at.node.span.end)).flatten();
+            let unit = written.map_or_else(String::new, |n| format!("; {n} of what? `{n}h` are hours"));
+            self.error("bad_duration", at, format!("this is no duration{unit}"))
+                .help("a whole number and a unit: `90s 30m 24h 7d 2w 6mo`");
         }
         period
     }

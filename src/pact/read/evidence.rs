@@ -166,7 +166,7 @@ fn shares(r: &mut Reader<'_>, at: &At<'_>) -> Option<BTreeMap<String, Decimal>> 
 
 fn baseline(r: &mut Reader<'_>, at: &At<'_>) -> Option<Baseline> {
     const SHARES: &[&str] = &["action", "target", "outcome"];
-    if !r.map(at, &["action", "target", "outcome", "hours", "anchors"], None) {
+    if !r.map(at, &["action", "target", "outcome", "hours", "per_hour", "anchors"], None) {
         return None;
     }
     let mut out = Baseline::default();
@@ -177,6 +177,12 @@ fn baseline(r: &mut Reader<'_>, at: &At<'_>) -> Option<Baseline> {
     }
     if let Some(hours) = at.get("hours") {
         out.hours = self::hours(r, &hours);
+    }
+    if let Some(per_hour) = at.get("per_hour") {
+        out.per_hour = r.number(&per_hour);
+        if out.per_hour.is_some_and(|n| n <= Decimal::ZERO) {
+            r.error("out_of_range", &per_hour, "calls an hour are more than none");
+        }
     }
     if let Some(anchors) = at.get("anchors")
         && r.is_map(&anchors)

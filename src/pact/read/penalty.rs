@@ -40,15 +40,16 @@ pub(super) fn penalty(r: &mut Reader<'_>, at: &At<'_>) -> Option<Penalty> {
         if r.map(&standing, KEYS, Some(confusions::in_penalty)) {
             out.standing = numbers(r, &standing, KEYS);
             let one = Decimal::from(1);
-            if let Some((key, _)) = out.standing.iter().find(|(_, n)| **n < Decimal::ZERO || **n > one) {
-                let message = format!("`{key}` lies between 0 and 1");
-                r.error("out_of_range", &standing, message);
+            for (key, _) in out.standing.iter().filter(|(_, n)| **n < Decimal::ZERO || **n > one) {
+                let place = standing.get(key).unwrap_or_else(|| standing.clone());
+                r.error("out_of_range", &place, format!("`{key}` lies between 0 and 1"));
             }
             let of = |key: &str| out.standing.get(key).copied();
             if let (Some(floor), Some(start), Some(ceiling)) = (of("floor"), of("start"), of("ceiling"))
                 && !(floor <= start && start <= ceiling)
             {
-                r.error("contradiction", &standing, "the start lies between floor and ceiling");
+                let place = standing.get("start").unwrap_or_else(|| standing.clone());
+                r.error("contradiction", &place, "the start lies between floor and ceiling");
             }
         }
     }
@@ -82,14 +83,19 @@ fn consequence(r: &mut Reader<'_>, at: &At<'_>) -> Option<Consequence> {
     })
 }
 
-/// A value that ends the pact, where a consequence is wanted.
+/// A value that ends the pact or says when something follows, where a consequence is wanted.
 fn is_end(r: &mut Reader<'_>, at: &At<'_>) -> bool {
     let end = at.node.text().is_some_and(confusions::ends);
     if end {
         r.error("C4", at, "this ends the pact inside a consequence")
             .help("pause `until_review` here, and write what ends the pact to `renewal.terminate_on`");
     }
-    end
+    let triggered = !end && at.node.text().is_some_and(confusions::is_triggered);
+    if triggered {
+        r.error("C3", at, "this says when it follows; a consequence only says what follows")
+            .help("move the condition to the predicate, and its window or share to `evidence.rules`");
+    }
+    end || triggered
 }
 
 fn pause(r: &mut Reader<'_>, at: &At<'_>) -> Option<Pause> {
@@ -120,7 +126,8 @@ fn bond(r: &mut Reader<'_>, at: &At<'_>) -> Option<Bond> {
     let amount = r.needed(at, "amount", "how much").and_then(|a| r.number(&a))?;
     let unit = r.needed(at, "unit", "of what").and_then(|u| r.text(&u).map(str::to_owned))?;
     if amount < Decimal::ZERO {
-        r.error("out_of_range", at, "a bond is not negative");
+        let place = at.get("amount").unwrap_or_else(|| at.clone());
+        r.error("out_of_range", &place, "a bond is not negative");
     }
     Some(Bond { amount, unit, hold: at.get("hold").and_then(|h| r.bool(&h)).unwrap_or(false) })
 }
@@ -132,13 +139,15 @@ fn score(r: &mut Reader<'_>, at: &At<'_>) -> Option<Score> {
     let scale = at.get("scale").and_then(|s| r.number(&s)).unwrap_or_else(|| Decimal::from(1000));
     let start = r.needed(at, "start", "where the account begins").and_then(|s| r.number(&s))?;
     if start < Decimal::ZERO || start > scale {
-        r.error("out_of_range", at, format!("the start lies between 0 and {scale}"));
+        let place = at.get("start").unwrap_or_else(|| at.clone());
+        r.error("out_of_range", &place, format!("the start lies between 0 and {scale}"));
     }
     let mut map = |key: &str| {
         let Some(node) = at.get(key) else { return BTreeMap::new() };
         let found = if r.is_map(&node) { numbers(r, &node, &[]) } else { BTreeMap::new() };
-        if let Some((name, _)) = found.iter().find(|(_, n)| **n < Decimal::ZERO) {
-            r.error("out_of_range", &node, format!("`{name}` is not negative"));
+        for (name, _) in found.iter().filter(|(_, n)| **n < Decimal::ZERO) {
+            let place = node.get(name).unwrap_or_else(|| node.clone());
+            r.error("out_of_range", &place, format!("`{name}` is not negative"));
         }
         found
     };

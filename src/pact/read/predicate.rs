@@ -10,9 +10,10 @@ use crate::pact::condition::{Expr, ExprKind, Field};
 use crate::pact::constraint::{self, Constraint, Default, Given};
 use crate::pact::model::{Approve, Check, Predicate, SetCheck, SetKind, StageCheck};
 
-use super::check::{Names, check, condition, stages};
+use super::check::{check, condition, stages};
 use super::confusions;
 use super::cursor::{At, Reader};
+use super::names::Names;
 
 const KEYS: &[&str] =
     &["id", "constraint", "dimension", "severity", "at", "lane", "where", "unless", "check", "act", "unread", "approve"];

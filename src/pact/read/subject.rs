@@ -45,20 +45,7 @@ pub(super) fn subject(r: &mut Reader<'_>, at: &At<'_>) -> Subject {
     out.capability = label("capability");
     out.archetype = label("archetype");
     for item in at.get("runtimes").map_or_else(Vec::new, |v| r.list(&v, false)) {
-        if !r.map(&item, &["model", "model_version", "config_hash"], Some(confusions::in_subject)) {
-            continue;
-        }
-        let Some(model) = r.needed(&item, "model", "a runtime is named by its model") else { continue };
-        let mut text = |v: Option<At<'_>>| v.and_then(|v| r.text(&v).map(str::to_owned));
-        let model = text(Some(model));
-        let (model_version, config_hash) = (text(item.get("model_version")), text(item.get("config_hash")));
-        if let (Some(hash), Some(place)) = (&config_hash, item.get("config_hash")) {
-            let hex = hash.strip_prefix("sha256:").unwrap_or_default();
-            if hex.len() != 64 || !hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
-                r.error("bad_digest", &place, "this is no digest").help("`sha256:` and 64 hexadecimal digits in lower case");
-            }
-        }
-        out.runtimes.extend(model.map(|model| Runtime { model, model_version, config_hash }));
+        out.runtimes.extend(runtime(r, &item));
     }
     if let Some(credential) = at.get("credential")
         && r.map(&credential, &["id"], Some(confusions::in_subject))
@@ -66,15 +53,38 @@ pub(super) fn subject(r: &mut Reader<'_>, at: &At<'_>) -> Subject {
     {
         out.credential = r.text(&id).map(str::to_owned);
     }
-    if out.agent.is_some() && out.agent == out.guarantor {
-        r.error("same_party", at, "the agent cannot guarantee for itself");
+    if let Some(place) = at.get("guarantor").filter(|_| out.agent.is_some() && out.agent == out.guarantor) {
+        r.error("same_party", &place, "the agent cannot guarantee for itself").help("name somebody else, or drop it");
     }
     out
+}
+
+/// One runtime: model, version, configuration.
+pub(super) fn runtime(r: &mut Reader<'_>, at: &At<'_>) -> Option<Runtime> {
+    if !r.map(at, &["model", "model_version", "config_hash"], Some(confusions::in_subject)) {
+        return None;
+    }
+    let model = r.needed(at, "model", "a runtime is named by its model")?;
+    let mut text = |v: Option<At<'_>>| v.and_then(|v| r.text(&v).map(str::to_owned));
+    let model = text(Some(model));
+    let (model_version, config_hash) = (text(at.get("model_version")), text(at.get("config_hash")));
+    if let (Some(hash), Some(place)) = (&config_hash, at.get("config_hash")) {
+        let hex = hash.strip_prefix("sha256:").unwrap_or_default();
+        if hex.len() != 64 || !hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
+            r.error("bad_digest", &place, "this is no digest").help("`sha256:` and 64 hexadecimal digits in lower case");
+        }
+    }
+    model.map(|model| Runtime { model, model_version, config_hash })
 }
 
 /// A DID that this build can read.
 pub(super) fn did(r: &mut Reader<'_>, at: &At<'_>) -> Option<String> {
     let text = r.text(at)?;
+    if confusions::is_prose(text) {
+        r.error("C2", at, "a party is named here; this reads like a promise")
+            .help("write what the agent does as `predicates`, and name the party by its DID");
+        return None;
+    }
     match dids::check(text) {
         Ok(()) => Some(text.to_owned()),
         Err(error) => {

@@ -12,9 +12,10 @@ use crate::pact::pack::Packs;
 use crate::pact::term::SemVer;
 use crate::seal::canon::NUMBER_MAX;
 
-use super::check::Names;
 use super::cursor::{At, Reader};
-use super::{cases, catalogue, couplings, evidence, penalty, predicate, renewal, subject, trust};
+use super::names::Names;
+use super::places::Places;
+use super::{cases, catalogue, consequences, couplings, evidence, penalty, predicate, renewal, subject, trust, uses};
 
 /// Keys of a pact; `signatures` belongs to the sealed form.
 const KEYS: &[&str] = &[
@@ -116,10 +117,13 @@ fn whole(r: &mut Reader<'_>, node: &Node, packs: &Packs) -> Option<CheckedPact> 
         terms: terms.unwrap_or_default(),
         cases,
     };
-    couplings::couplings(r, &root, &pact);
-    couplings::blind_spots(r, &pact, packs);
-    let used = couplings::used_packs(&pact, packs);
-    let lacks = couplings::lacks(&root, &pact, &used);
+    let places = Places::new(&root);
+    couplings::couplings(r, places, &pact, packs);
+    consequences::consequences(r, places, &pact);
+    uses::blind_spots(r, places, &pact, packs);
+    uses::impossible(r, places, &pact);
+    let used = uses::used_packs(&pact, packs);
+    let lacks = uses::lacks(&root, &pact, &used);
     let signatures = root.get("signatures").map(|s| trust::signatures(r, &s)).unwrap_or_default();
     if r.out.has_errors() {
         return None;
@@ -139,7 +143,7 @@ fn whole(r: &mut Reader<'_>, node: &Node, packs: &Packs) -> Option<CheckedPact> 
 
 /// What is signed is the canonical form, and its numbers are floating point: one that would change by it
 /// is refused, so that nobody signs another number than the one that is enforced.
-fn numbers(r: &mut Reader<'_>, at: &At<'_>) {
+pub(super) fn numbers(r: &mut Reader<'_>, at: &At<'_>) {
     match &at.node.value {
         Value::Int(n) if n.unsigned_abs() > NUMBER_MAX => {
             r.error("number_range", at, "a number above 2^53-1 has no canonical form").help("write it as text");
