@@ -19,6 +19,7 @@ mod scan;
 mod shell;
 mod sign;
 mod source;
+mod statement;
 mod status;
 mod test;
 mod train;

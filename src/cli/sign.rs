@@ -1,4 +1,5 @@
-//! `servanda sign` and `servanda verify`: who promised what, when, and whether it may be enforced.
+//! `servanda sign` and `servanda verify`: who promised what, when, and whether it may be enforced; the same
+//! for notices, approvals, reinstatements and subscriptions.
 
 use std::path::{Path, PathBuf};
 
@@ -7,16 +8,17 @@ use serde_json::json;
 use super::input;
 use super::render::{Answer, CliError, Outcome, Paint, Screen, Table};
 use super::source;
+use super::statement::{self, Found};
 use crate::base::clock::{Clock as _, SystemClock};
 use crate::pact::sealed::REQUIRED;
-use crate::pact::{Demands, Packs, PactSignature, Role, SealedPact, TrustFile, activate, read_trust};
+use crate::pact::{Demands, Packs, PactSignature, Role, SealedPact, SignedStatement, TrustFile, activate, read_trust};
 use crate::seal::SigningKey;
 
 /// Arguments of `servanda sign`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  servanda sign support.pact.yaml --key agent.key --role agent -o support.pact.json")]
 pub(super) struct Sign {
-    /// The pact, as written or already signed by another party.
+    /// The pact, notice, approval, reinstatement or subscription, as written or already signed by another.
     file: PathBuf,
     /// The secret key of the party.
     #[arg(long, value_name = "FILE")]
@@ -42,6 +44,11 @@ impl Sign {
     /// Adds the signature.
     pub(super) fn run(&self, screen: &mut Screen) -> Answer {
         let key = SigningKey::from_file(&self.key).map_err(|e| CliError::new(e.to_string()))?;
+        match statement::read(&self.file, screen) {
+            Found::None => {}
+            Found::Broken => return Ok(Outcome::Failed),
+            Found::Statement(signed) => return self.statement(*signed, &key, screen),
+        }
         let Some(source) = source::read(&self.file, screen)? else { return Ok(Outcome::Failed) };
         let out = self.out.clone().unwrap_or_else(|| beside(&self.file));
         let sealed = SealedPact::new(source.checked).and_then(|sealed| sealed.sign(&key, self.role, now_s()));
@@ -60,6 +67,31 @@ impl Sign {
         } else {
             screen.line(format_args!("{}  sha256:{digest}", out.display()))?;
             table(screen, sealed.signatures())?;
+        }
+        Ok(Outcome::Fine)
+    }
+}
+
+impl Sign {
+    /// Adds the signature to a statement.
+    fn statement(&self, signed: SignedStatement, key: &SigningKey, screen: &mut Screen) -> Answer {
+        let out = self.out.clone().unwrap_or_else(|| beside(&self.file));
+        let signed = match signed.sign(key, self.role, now_s()) {
+            Ok(signed) => signed,
+            Err(error) => {
+                screen.note(format_args!("{}: {error}", self.file.display()));
+                return Ok(Outcome::Failed);
+            }
+        };
+        let text = signed.to_json().map_err(|e| CliError::new(e.to_string()))?;
+        std::fs::write(&out, text).map_err(|e| CliError::file(&out, e))?;
+        let says = statement::told(signed.statement());
+        if screen.is_json() {
+            screen.json(&json!({"file": out, "kind": signed.statement().kind().as_str(), "says": says,
+                "digest": signed.digest().hex(), "signatures": signatures(signed.signatures())}))?;
+        } else {
+            screen.line(format_args!("{}  {}", out.display(), super::render::safe(&says)))?;
+            table(screen, signed.signatures())?;
         }
         Ok(Outcome::Fine)
     }
@@ -90,8 +122,11 @@ fn table(screen: &mut Screen, list: &[PactSignature]) -> Result<(), CliError> {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  servanda verify support.pact.json --trust trusted-keys.yaml")]
 pub(super) struct Verify {
-    /// A sealed pact or an image.
+    /// A sealed pact, an image, or a signed notice, approval, reinstatement or subscription.
     file: PathBuf,
+    /// The pact that a statement must speak of.
+    #[arg(long, value_name = "FILE")]
+    pact: Option<PathBuf>,
     /// Who counts. Without it signatures are compared with the keys they name, and nobody vouches for those.
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
@@ -109,6 +144,11 @@ impl Verify {
         let trust = self.trust.as_deref().map(|path| trust(path, screen)).transpose()?.flatten();
         if self.trust.is_some() && trust.is_none() {
             return Ok(Outcome::Failed);
+        }
+        match statement::read(&self.file, screen) {
+            Found::None => {}
+            Found::Broken => return Ok(Outcome::Failed),
+            Found::Statement(signed) => return self.statement(&signed, trust.as_ref(), screen),
         }
         let mut image_signer = None;
         let text = match source::image(&self.file)? {
@@ -154,6 +194,23 @@ impl Verify {
             screen.line(verdict)?;
         }
         Ok(Outcome::Fine)
+    }
+
+    fn statement(&self, signed: &SignedStatement, trust: Option<&TrustFile>, screen: &mut Screen) -> Answer {
+        let pact = match &self.pact {
+            None => None,
+            Some(path) => {
+                let Some(source) = source::read(path, screen)? else { return Ok(Outcome::Failed) };
+                Some(source.checked)
+            }
+        };
+        if let Err((why, code)) = statement::verified(signed, trust, pact.as_ref(), now_s()) {
+            return self.failed(screen, &why, code);
+        }
+        if !screen.is_json() {
+            table(screen, signed.signatures())?;
+        }
+        statement::report(screen, &self.file, signed, trust.is_some(), &signatures(signed.signatures()))
     }
 
     fn failed(&self, screen: &mut Screen, why: &str, code: &str) -> Answer {

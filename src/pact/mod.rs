@@ -15,6 +15,7 @@ mod place;
 mod read;
 pub mod sealed;
 mod signature;
+pub mod statement;
 pub mod template;
 pub mod term;
 #[cfg(test)]
@@ -23,7 +24,8 @@ pub mod trust;
 
 pub use checked::CheckedPact;
 pub use pack::Packs;
-pub use read::{read, read_trust};
+pub use read::{read, read_statement, read_trust, statement_kind};
 pub use sealed::{Demands, PactError, Provenance, SealedPact, VerifiedPact, activate};
 pub use signature::PactSignature;
+pub use statement::{SignedStatement, Statement, StatementKind};
 pub use trust::{Role, TrustFile};

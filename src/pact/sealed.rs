@@ -13,12 +13,15 @@ use std::fmt;
 use crate::seal::{Digest, SealError, Signature, SigningKey, did as dids};
 
 use super::checked::CheckedPact;
-use super::signature::PactSignature;
+use super::signature::{PactSignature, sealed_json};
 use super::term::{Date, SemVer};
 use super::trust::{CredentialStatus, Role, TrustFile};
 
 /// Seconds by which another machine's clock may be ahead.
-const SKEW_S: i64 = 300;
+pub(super) const SKEW_S: i64 = 300;
+
+/// First line of the signed bytes of a pact.
+const FIRST_LINE: &str = "servanda pact v1\n";
 
 /// Why a pact is not signed, or not enforced.
 #[derive(Debug)]
@@ -85,8 +88,8 @@ impl fmt::Display for PactError {
         match self {
             Self::Draft(lacks) => write!(f, "a draft cannot be signed or trusted; it lacks {}", lacks.join("; ")),
             Self::NoParty(role) => write!(f, "a pact is signed by agent, counterparty and guarantor, not by a {role}"),
-            Self::NotThisParty { role, by, named: Some(named) } => write!(f, "the {role} of the pact is {named}, not {by}"),
-            Self::NotThisParty { role, .. } => write!(f, "the pact names no {role}"),
+            Self::NotThisParty { role, by, named: Some(named) } => write!(f, "the {role} is {named}, not {by}"),
+            Self::NotThisParty { role, .. } => write!(f, "the document names no {role} who could sign"),
             Self::WrongKey(who) => write!(f, "this is not the key of {who}"),
             Self::SignedAlready(role) => write!(f, "the {role} has signed already"),
             Self::BadSignature(who) => write!(f, "the signature of {who} does not fit the document"),
@@ -149,7 +152,7 @@ impl SealedPact {
     pub fn new(checked: CheckedPact) -> Result<Self, PactError> {
         let digest = checked.digest();
         for signature in checked.signatures() {
-            let fits = signature.key.verify(&signature.message(&digest)?, &signature.signature);
+            let fits = signature.key.verify(&signature.message(FIRST_LINE, &digest)?, &signature.signature);
             fits.map_err(|_| PactError::BadSignature(signature.by.clone()))?;
             party(&checked, signature.role, &signature.by)?;
         }
@@ -189,27 +192,14 @@ impl SealedPact {
             return Err(PactError::SignedAlready(role));
         }
         let mut signature = PactSignature { at, by, key: verifying, role, signature: Signature([0; 64]) };
-        signature.signature = key.sign(&signature.message(&self.checked.digest())?);
+        signature.signature = key.sign(&signature.message(FIRST_LINE, &self.checked.digest())?);
         self.checked.add_signature(signature);
         Ok(self)
     }
 
     /// The sealed document: the source as canonical values plus `signatures`, as JSON for people to read.
     pub fn to_json(&self) -> Result<String, PactError> {
-        let broken = || PactError::Seal(SealError::NotCanonical { at: 0, why: "the document is no JSON object" });
-        let mut document: serde_json::Value = serde_json::from_slice(self.checked.canonical()).map_err(|_| broken())?;
-        let signatures = self.signatures().iter().map(|s| {
-            let mut out = s.head();
-            if let Some(map) = out.as_object_mut() {
-                map.insert("signature".to_owned(), s.signature.base64url().into());
-            }
-            out
-        });
-        let signatures: Vec<_> = signatures.collect();
-        document.as_object_mut().ok_or_else(broken)?.insert("signatures".to_owned(), signatures.into());
-        let mut text = serde_json::to_string_pretty(&document).map_err(|_| broken())?;
-        text.push('\n');
-        Ok(text)
+        Ok(sealed_json(self.checked.canonical(), self.signatures())?)
     }
 }
 
@@ -407,7 +397,7 @@ mod tests {
             "servanda pact v1\n{digest}\n{{\"at\":1790000000,\"by\":\"did:web:vendor.example:agents:first\",\"key\":\"{}\",\"role\":\"agent\"}}",
             keys().0.verifying().multibase()
         );
-        assert_eq!(String::from_utf8(signature.message(&draft().checked().digest()).unwrap()).unwrap(), wanted);
+        assert_eq!(String::from_utf8(signature.message(FIRST_LINE, &draft().checked().digest()).unwrap()).unwrap(), wanted);
     }
 
     #[test]

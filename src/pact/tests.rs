@@ -9,8 +9,8 @@ use std::path::Path;
 
 use super::model::Check;
 use super::template::TEMPLATES;
-use super::{Packs, constraint, read};
-use crate::base::diagnostic::Level;
+use super::{Packs, constraint, read, read_statement};
+use crate::base::diagnostic::{Diagnostics, Level};
 use crate::base::verdict::Severity;
 
 #[test]
@@ -90,26 +90,47 @@ fn an_empty_draft_is_told_what_it_lacks() {
     assert_eq!(pact.unwrap().lacks().len(), 8);
 }
 
-#[test]
-fn bad_pacts_are_told_what_is_wrong_and_where() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/pact");
+/// Holds every file of a folder against its first line. Gives how many there are.
+fn corpus(folder: &str, read: impl Fn(&str) -> (bool, Diagnostics)) -> usize {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(folder);
     let mut files: Vec<_> = fs::read_dir(&folder).unwrap().map(|e| e.unwrap().path()).collect();
     files.sort();
     let mut wrong = String::new();
     for path in &files {
         let text = fs::read_to_string(path).unwrap();
         let wanted = text.lines().next().and_then(|l| l.strip_prefix("# wants:")).expect("a first line `# wants:`").trim();
-        let (pact, out) = read(&text, Packs::shipped());
+        let (usable, out) = read(&text);
         let told: Vec<String> = out
             .iter()
             .map(|d| format!("{}{} {}:{}", d.code, if d.level == Level::Warning { "?" } else { "" }, d.span.line, d.span.column))
             .collect();
         let told = told.join(", ");
-        assert_eq!(pact.is_none(), out.has_errors(), "{}", path.display());
+        assert_eq!(usable, !out.has_errors(), "{}", path.display());
+        for d in out.iter().filter(|d| d.span.end > d.span.start) {
+            assert!(text.get(d.span.start..d.span.end).is_some(), "{}: {} has no place", path.display(), d.code);
+        }
         if told != wanted {
             writeln!(wrong, "{}\n wants {wanted}\n  told {told}\n{}", path.display(), out.render("", &text)).unwrap();
         }
     }
-    assert!(files.len() >= 40, "{} files", files.len());
     assert!(wrong.is_empty(), "{wrong}");
+    files.len()
+}
+
+#[test]
+fn bad_pacts_are_told_what_is_wrong_and_where() {
+    let files = corpus("pact", |text| {
+        let (pact, out) = read(text, Packs::shipped());
+        (pact.is_some(), out)
+    });
+    assert!(files >= 200, "{files} files");
+}
+
+#[test]
+fn bad_statements_are_told_what_is_wrong_and_where() {
+    let files = corpus("statement", |text| {
+        let (statement, out) = read_statement(text);
+        (statement.is_some(), out)
+    });
+    assert!(files >= 15, "{files} files");
 }

@@ -149,3 +149,59 @@ fn judge_reads_lines_and_answers_lines() {
         run.json()["findings"].as_array().unwrap().iter().map(|f| f["label"].as_str().unwrap().to_owned()).collect();
     assert_eq!(labels, ["own.ticket_id", "pii.email"]);
 }
+
+#[test]
+fn a_pact_with_every_word_checks_compiles_and_keeps_its_cases() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = include_str!("../cases/whole/everything.pact.yaml");
+    std::fs::write(folder.path().join("e.pact.yaml"), text).unwrap();
+    let report = servanda(folder.path(), &["check", "e.pact.yaml", "--json"]).json();
+    assert_eq!((&report["ok"], &report["lacks"]), (&true.into(), &serde_json::json!([])), "{report}");
+    assert_eq!(report["diagnostics"]["list"], serde_json::json!([]), "{report}");
+    let how: std::collections::BTreeMap<&str, &str> = report["coverage"]["predicates"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| (p["id"].as_str().unwrap(), p["checks"][0]["how"].as_str().unwrap()))
+        .collect();
+    assert_eq!((how["pii"], how["no-relay"], how["p99"], how["accurate"]), ("inline", "not in this build", "window", "judged"));
+    assert_eq!(how.values().filter(|h| **h == "window").count(), 5);
+    let told = servanda(folder.path(), &["check", "e.pact.yaml"]);
+    assert!(
+        told.out.contains("p99: measured as quantile 0.99 of latency_ms, at most 3000, over 7d, from 200 samples on"),
+        "{}",
+        told.out
+    );
+    let run = servanda(folder.path(), &["test", "e.pact.yaml"]);
+    assert_eq!(run.code, 0, "{}{}", run.out, run.err);
+    let run = servanda(folder.path(), &["compile", "e.pact.yaml", "-o", "e.pactc"]);
+    assert_eq!(run.code, 0, "{}{}", run.out, run.err);
+    assert_eq!(servanda(folder.path(), &["test", "e.pactc"]).code, 0);
+}
+
+#[test]
+fn a_notice_is_signed_verified_and_held_against_its_pact() {
+    let folder = with_pact();
+    let at = folder.path();
+    for name in ["agent", "shop"] {
+        assert_eq!(servanda(at, &["keygen", "-o", &format!("{name}.key")]).code, 0);
+    }
+    let notice = "notice: 1\npact: acme-support\nversion: \"1.0.0\"\nagent: did:web:vendor.example:agents:support\n\
+                  counterparty: did:web:acme.example\nrollback: {to: \"0.9.0\"}\n";
+    std::fs::write(at.join("back.yaml"), notice).unwrap();
+    let verify = |more: &[&str]| servanda(at, &[&["verify", "back.json", "--json"], more].concat());
+    assert_eq!(servanda(at, &["sign", "back.yaml", "--key", "agent.key", "--role", "agent"]).code, 0);
+    assert_eq!((verify(&[]).code, verify(&[]).json()["code"].as_str()), (1, Some("unsigned")));
+    assert_eq!(servanda(at, &["sign", "back.json", "--key", "shop.key", "--role", "counterparty"]).code, 0);
+    let run = verify(&["--pact", "support.pact.yaml"]);
+    assert_eq!(
+        (run.code, run.json()["says"].as_str()),
+        (0, Some("notice on acme-support 1.0.0: version 0.9.0 may come into force again"))
+    );
+    edit(at, "version: \"1.0.0\"", "version: \"1.1.0\"");
+    let run = verify(&["--pact", "support.pact.yaml"]);
+    assert_eq!((run.code, run.json()["code"].as_str()), (1, Some("other_pact")));
+    std::fs::write(at.join("bad.yaml"), notice.replace("rollback", "rolback")).unwrap();
+    let run = servanda(at, &["sign", "bad.yaml", "--key", "agent.key", "--role", "agent"]);
+    assert!(run.code == 1 && run.err.contains("did you mean `rollback`?"), "{}", run.err);
+}

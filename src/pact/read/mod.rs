@@ -17,10 +17,12 @@ mod penalty;
 mod places;
 mod predicate;
 mod renewal;
+mod statement;
 mod subject;
 mod trust;
 mod uses;
 mod whole;
 
+pub use statement::{read_statement, statement_kind};
 pub use trust::read_trust;
 pub use whole::read;
