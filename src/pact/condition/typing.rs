@@ -37,9 +37,7 @@ pub fn parse(text: &str, anchor: Anchor<'_>, field: &str, scope: &Scope<'_>) -> 
         Ok(raw) => raw,
         Err(error) => {
             out.error("condition_syntax", field, anchor.span(error.at.start, error.at.end), error.message);
-            if let Some(help) = error.help {
-                out.help(help);
-            }
+            out.help(error.help.unwrap_or("a condition reads like `tool.name == \"refund\" && task.amount > 500`"));
             return Err(out);
         }
     };
@@ -90,7 +88,12 @@ impl Typer<'_> {
             return Some(expr);
         }
         let message = format!("this is {}; {} is needed here", expr.ty.as_str(), ty.as_str());
-        self.error("condition_type", &raw.at, message);
+        let help = match ty {
+            Type::Bool => "compare it: `x > 5`, `x == \"a\"`",
+            Type::Number => "only numbers are counted with; texts are compared and searched",
+            _ => "texts stand in double quotes",
+        };
+        self.error("condition_type", &raw.at, message).help(help);
         None
     }
 
@@ -127,14 +130,15 @@ impl Typer<'_> {
                     }
                 }
                 _ => {
-                    self.error("condition_type", &member.at, "a list holds texts or numbers as they are");
+                    self.error("condition_type", &member.at, "a list holds texts or numbers as they are")
+                        .help("for instance `[\"a\", \"b\"]` or `[1, 2]`");
                     return None;
                 }
             }
         }
         if texts.is_empty() == numbers.is_empty() {
             let message = if texts.is_empty() { "a list without members" } else { "a list holds texts or numbers, not both" };
-            self.error("condition_type", at, message);
+            self.error("condition_type", at, message).help("for instance `[\"a\", \"b\"]` or `[1, 2]`");
             return None;
         }
         let (literal, ty) =
@@ -208,10 +212,14 @@ impl Typer<'_> {
                 let bools = [a.ty, b.ty].contains(&Type::Bool);
                 if lists || (!scalar && a.ty != b.ty) || (ordered && bools) {
                     let message = format!("{} cannot be compared with {} here", a.ty.as_str(), b.ty.as_str());
-                    self.error("condition_type", at, message);
-                    if lists {
-                        self.out.help("membership is written `\"x\" in topics`");
-                    }
+                    let help = if lists {
+                        "membership is written `\"x\" in topics`"
+                    } else if ordered && bools {
+                        "true and false have no order; compare with `==`"
+                    } else {
+                        "write both sides in one kind: numbers without quotes, texts in double quotes"
+                    };
+                    self.error("condition_type", at, message).help(help);
                     return None;
                 }
                 self.closed(&a, &b);
@@ -228,7 +236,7 @@ impl Typer<'_> {
             matches!((a.ty, b.ty), (Type::Text | Type::Scalar, Type::Texts) | (Type::Number | Type::Scalar, Type::Numbers));
         if !fits {
             let message = format!("{} cannot be in {}", a.ty.as_str(), b.ty.as_str());
-            self.error("condition_type", at, message);
+            self.error("condition_type", at, message).help("`\"x\" in topics`, `args.n in [1, 2]`");
             return None;
         }
         self.closed(&a, &b);
@@ -303,7 +311,8 @@ impl Typer<'_> {
         match (target, name, arguments) {
             (Some(_), "called" | "count", [tool]) if on_session => {
                 let RawKind::Text(tool_name) = &tool.kind else {
-                    self.error("condition_type", &tool.at, "the tool is named by a text");
+                    self.error("condition_type", &tool.at, "the tool is named by a text")
+                        .help("write its key in double quotes: `session.called(\"order_read\")`");
                     return None;
                 };
                 let known = self.scope.tools.iter().map(|t| t.name.as_str());
@@ -323,7 +332,8 @@ impl Typer<'_> {
             (Some(target), "size", []) => {
                 let inner = self.expr(target)?;
                 if !matches!(inner.ty, Type::Text | Type::Texts | Type::Numbers | Type::Scalar) {
-                    self.error("condition_type", &target.at, format!("{} has no size", inner.ty.as_str()));
+                    self.error("condition_type", &target.at, format!("{} has no size", inner.ty.as_str()))
+                        .help("texts have characters, lists have members");
                     return None;
                 }
                 Some(self.node(ExprKind::Size(Box::new(inner)), Type::Number, at))

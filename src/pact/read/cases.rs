@@ -47,7 +47,8 @@ fn case(r: &mut Reader<'_>, at: &At<'_>, facts: &BTreeMap<String, FactType>, pre
         Some(events) => {
             let items = r.list(&events, false);
             if items.is_empty() {
-                r.error("missing_key", &events, "a case without events shows nothing");
+                r.error("missing_key", &events, "a case without events shows nothing")
+                    .help("for instance `{at: request, text: \"…\"}`");
             }
             let mut out = Vec::new();
             for item in items {

@@ -42,7 +42,8 @@ pub(super) fn packs(r: &mut Reader<'_>, at: &At<'_>, packs: &Packs) -> BTreeMap<
         };
         if version.is_some_and(|v| v.major != major) {
             let have = version.map_or(0, |v| v.major);
-            r.error("unknown_pack", &value, format!("this build has version {have} of the pack `{}`", key.text));
+            r.error("unknown_pack", &value, format!("this build has version {have} of the pack `{}`", key.text))
+                .help(format!("write `\"{have}\"`, or use a build that has the other"));
         }
         out.insert(key.text.clone(), major);
     }
@@ -73,16 +74,22 @@ pub(super) fn facts(r: &mut Reader<'_>, at: &At<'_>) -> BTreeMap<String, FactTyp
                     (&ty, fixed),
                     (FactType::Text, Type::Text) | (FactType::Bool, Type::Bool) | (FactType::Number { .. }, Type::Number)
                 );
-                (!same).then(|| format!("`{name}` is always {}", fixed.as_str()))
+                (!same).then(|| (format!("`{name}` is always {}", fixed.as_str()), "give it that type, or choose another name"))
             }
-            Some(_) => Some(format!("`{name}` is seen in the traffic; nobody can tell it")),
+            Some(_) => {
+                Some((format!("`{name}` is seen in the traffic; nobody can tell it"), "use it as it is; it needs no declaration"))
+            }
             None if matches!(name.split('.').next(), Some("args" | "topics" | "session" | "time" | "host" | "tool")) => {
-                Some(format!("names under `{}` are seen in the traffic", name.split('.').next().unwrap_or_default()))
+                let family = name.split('.').next().unwrap_or_default();
+                Some((
+                    format!("names under `{family}` are seen in the traffic"),
+                    "choose a name of your own, such as `task.region`",
+                ))
             }
             None => None,
         };
-        if let Some(message) = taken {
-            r.out.error("bad_name", value.path.clone(), key.span, message);
+        if let Some((message, help)) = taken {
+            r.out.error("bad_name", value.path.clone(), key.span, message).help(help);
             continue;
         }
         out.insert(name.to_owned(), ty);
@@ -137,15 +144,18 @@ pub(super) fn tools(r: &mut Reader<'_>, at: &At<'_>) -> Vec<Tool> {
         for alias in value.get("aliases").map_or_else(Vec::new, |v| r.list(&v, false)) {
             let Some(text) = r.text(&alias) else { continue };
             if text.len() > NAME_MAX || text.chars().any(char::is_control) {
-                r.error("bad_name", &alias, "no name of a tool on the wire");
+                r.error("bad_name", &alias, "no name of a tool on the wire").help("printable, 128 bytes at most");
             } else if !names.insert(normal::name(text).into_owned()) {
-                r.error("duplicate_name", &alias, format!("`{text}` already names a tool"));
+                r.error("duplicate_name", &alias, format!("`{text}` already names a tool"))
+                    .help("a name on the wire is one tool's");
             } else {
                 aliases.push(text.to_owned());
             }
         }
         if !names.insert(name.to_owned()) {
-            r.out.error("duplicate_name", value.path.clone(), key.span, format!("`{name}` already names a tool"));
+            r.out
+                .error("duplicate_name", value.path.clone(), key.span, format!("`{name}` already names a tool"))
+                .help("a name on the wire is one tool's");
         }
         out.push(Tool {
             name: name.to_owned(),
@@ -189,7 +199,7 @@ pub(super) fn detectors(r: &mut Reader<'_>, at: &At<'_>) -> Vec<Detector> {
                 }
                 let texts = r.texts(&phrases, true);
                 if texts.is_empty() {
-                    r.error("missing_key", &phrases, "a detector without phrases finds nothing");
+                    r.error("missing_key", &phrases, "a detector without phrases finds nothing").help("add what it is to find");
                     continue;
                 }
                 DetectorKind::Phrases(texts)
@@ -198,20 +208,23 @@ pub(super) fn detectors(r: &mut Reader<'_>, at: &At<'_>) -> Vec<Detector> {
                 let bytes = r.needed(&value, "bytes_max", "how long a match can be decides what a stream holds back");
                 let (Some(text), Some(bytes)) = (r.text(&regex), bytes.and_then(|b| r.small(&b))) else { continue };
                 if text.len() > PATTERN_MAX || bytes == 0 {
-                    r.error("bad_regex", &regex, format!("a pattern has at most {PATTERN_MAX} bytes and matches at least one"));
+                    r.error("bad_regex", &regex, format!("a pattern has at most {PATTERN_MAX} bytes and matches at least one"))
+                        .help("make several detectors of it");
                     continue;
                 }
                 DetectorKind::Regex { regex: text.to_owned(), bytes_max: bytes as usize }
             }
             _ => {
-                r.error("missing_key", &value, "a detector has either `phrases` or `regex`");
+                r.error("missing_key", &value, "a detector has either `phrases` or `regex`")
+                    .help("keep one; make two detectors of it for both");
                 continue;
             }
         };
         let detector = Detector { name: name.to_owned(), kind, category, span: key.span };
         if let Err(error) = Scanner::new(vec![detector.pattern()], Vec::new()) {
             let place = value.get("regex").or_else(|| value.get("phrases")).unwrap_or(value);
-            r.error("bad_regex", &place, format!("the detector cannot be built: {error}"));
+            r.error("bad_regex", &place, format!("the detector cannot be built: {error}"))
+                .help("patterns run in linear time: no look-around, no back references, every bracket closed");
             continue;
         }
         out.push(detector);

@@ -106,7 +106,7 @@ fn set(r: &mut Reader<'_>, at: &At<'_>, own: &At<'_>, names: &Names<'_>) -> Opti
     let kind = r.word(own, SetKind::ALL, SetKind::as_str)?;
     let (allow, deny) = (at.get("allow"), at.get("deny"));
     if allow.is_none() && deny.is_none() {
-        r.error("missing_key", at, "a set without `allow` and `deny` forbids nothing");
+        r.error("missing_key", at, "a set without `allow` and `deny` forbids nothing").help("add one of them");
     }
     let mut members = |list: Option<At<'_>>, allowed: bool| {
         list.map(|list| {
@@ -114,7 +114,7 @@ fn set(r: &mut Reader<'_>, at: &At<'_>, own: &At<'_>, names: &Names<'_>) -> Opti
             let texts: Vec<String> =
                 items.iter().filter_map(|item| r.text(item).map(|t| member(r, item, t, kind, allowed, names))).collect();
             if texts.is_empty() && !allowed {
-                r.warning("empty_list", &list, "nothing is denied");
+                r.warning("empty_list", &list, "nothing is denied").help("name what is, or drop the list");
             }
             texts
         })
@@ -155,7 +155,7 @@ fn matching(r: &mut Reader<'_>, at: &At<'_>, own: &At<'_>, names: &Names<'_>) ->
     let labels = labels(r, own, names);
     let except = at.get("except").map_or_else(Vec::new, |e| self::labels(r, &e, names));
     if labels.is_empty() {
-        r.error("missing_key", own, "a match without labels finds nothing");
+        r.error("missing_key", own, "a match without labels finds nothing").help("for instance `match: [pii, own.rivals]`");
         return None;
     }
     let mut min_score_bp = 0;
@@ -197,19 +197,19 @@ fn bound(r: &mut Reader<'_>, at: &At<'_>, own: &At<'_>) -> Option<BoundCheck> {
     let mut limit = |key: &str| at.get(key).and_then(|l| r.number(&l));
     let (min, max) = (limit("min"), limit("max"));
     if at.get("min").is_none() && at.get("max").is_none() {
-        r.error("missing_key", at, "a bound without `min` and `max` forbids nothing");
+        r.error("missing_key", at, "a bound without `min` and `max` forbids nothing").help("add one of them");
     }
     if let (Some(min), Some(max)) = (min, max)
         && min > max
     {
         let place = at.get("max").unwrap_or_else(|| at.clone());
-        r.error("contradiction", &place, format!("nothing is at least {min} and at most {max}"));
+        r.error("contradiction", &place, format!("nothing is at least {min} and at most {max}")).help("exchange the two");
     }
     for (key, limit) in [("min", min), ("max", max)] {
         if let (Some(limit), Some(place)) = (limit, at.get(key))
             && limit < Decimal::ZERO
         {
-            r.error("out_of_range", &place, "these quantities are never negative");
+            r.error("out_of_range", &place, "these quantities are never negative").help("write 0 or more");
         }
     }
     Some(BoundCheck { quantity: quantity?, min, max })

@@ -119,17 +119,20 @@ fn accounts(r: &mut Reader<'_>, places: Places<'_, '_>, pact: &Pact, penalty: &P
         r.error_at_key("no_weight", &place, format!("the dimension `{dimension}` is in use and has no weight")).help(help);
     }
     if !score.weights.is_empty() && score.weights.values().all(|w| *w == Decimal::ZERO) {
-        r.error("out_of_range", &places.at(&["penalty", "score", "weights"]), "a score whose weights are all 0 has no value");
+        r.error("out_of_range", &places.at(&["penalty", "score", "weights"]), "a score whose weights are all 0 has no value")
+            .help("give at least one dimension a weight above 0");
     }
     for (tier, least) in score.tiers.iter().filter(|(_, least)| **least > score.scale) {
         let message = format!("nobody reaches `{tier}`: {least} is above the scale of {}", score.scale);
-        r.error("out_of_range", &places.at(&["penalty", "score", "tiers", tier]), message);
+        r.error("out_of_range", &places.at(&["penalty", "score", "tiers", tier]), message)
+            .help("lower the tier, or raise `scale` (1000 when it is not given)");
     }
     let mut seen: Vec<(&Decimal, &str)> = Vec::new();
     for (tier, least) in &score.tiers {
         if let Some((_, other)) = seen.iter().find(|(n, _)| *n == least) {
             let message = format!("`{tier}` and `{other}` begin at the same score");
-            r.error("contradiction", &places.at(&["penalty", "score", "tiers", tier]), message);
+            r.error("contradiction", &places.at(&["penalty", "score", "tiers", tier]), message)
+                .help("give each its own least score");
         }
         seen.push((least, tier));
     }
@@ -183,7 +186,8 @@ fn term(r: &mut Reader<'_>, places: Places<'_, '_>, pact: &Pact) {
         && retire.about_seconds() < maintenance.about_seconds()
     {
         let place = places.at(&["renewal", "change", "retire_after"]);
-        r.error("contradiction", &place, "an old version would retire before its maintenance begins");
+        r.error("contradiction", &place, "an old version would retire before its maintenance begins")
+            .help("lengthen `retire_after`, or shorten `maintenance_after`");
     }
     tiers(r, places, pact);
 }

@@ -89,7 +89,8 @@ fn measured(r: &mut Reader<'_>, places: Places<'_, '_>, pact: &Pact, predicate: 
             && samples > window
         {
             let message = format!("the window holds {window} samples, and {samples} are needed to decide");
-            r.error("contradiction", &places.at(&[&path[..], &["min_samples"]].concat()), message);
+            r.error("contradiction", &places.at(&[&path[..], &["min_samples"]].concat()), message)
+                .help("lengthen the window, or ask for fewer samples");
         }
     }
 }
@@ -136,24 +137,27 @@ fn limits(r: &mut Reader<'_>, places: Places<'_, '_>, predicate: &Predicate, rul
     let path = ["evidence", "rules", predicate.id.as_str()];
     let place = |key: &'static str| places.at(&[&path[..], &[key]].concat());
     let within = |n: Decimal| n >= Decimal::ZERO && (!statistic.is_share() || n <= Decimal::from(1));
+    let way_out = if statistic.is_share() { "`0.08` is 8 %" } else { "write 0 or more" };
     let wrong = if statistic.is_share() { "values of this statistic lie between 0 and 1" } else { "the value is never negative" };
     if rule.min.is_some_and(|min| !within(min)) {
-        r.error("out_of_range", &place("min"), wrong);
+        r.error("out_of_range", &place("min"), wrong).help(way_out);
     }
     match &rule.max {
         Some(Limit::One(max)) if !within(*max) => {
-            r.error("out_of_range", &place("max"), wrong);
+            r.error("out_of_range", &place("max"), wrong).help(way_out);
         }
         Some(Limit::One(max)) if rule.min.is_some_and(|min| min > *max) => {
-            r.error("contradiction", &place("max"), format!("no value is at most {max} and at least the other limit"));
+            r.error("contradiction", &place("max"), format!("no value is at most {max} and at least the other limit"))
+                .help("exchange the two");
         }
         Some(Limit::Each(each)) if statistic == Statistic::Drift => {
             for name in each.iter().filter(|(_, n)| !within(**n)).map(|(name, _)| name) {
-                r.error("out_of_range", &places.at(&[&path[..], &["max", name]].concat()), wrong);
+                r.error("out_of_range", &places.at(&[&path[..], &["max", name]].concat()), wrong).help(way_out);
             }
         }
         Some(Limit::Each(_)) => {
-            r.error("wrong_type", &place("max"), format!("`{statistic}` has one limit, not one a distribution"));
+            r.error("wrong_type", &place("max"), format!("`{statistic}` has one limit, not one a distribution"))
+                .help("write one number; only `drift` has a limit for each distribution");
         }
         _ => {}
     }

@@ -103,14 +103,21 @@ impl<'a> Reader<'a> {
         } else {
             format!("{wanted} is needed here, not {}", at.node.kind())
         };
-        self.error("wrong_type", at, message);
+        let help = match wanted {
+            "a map" => "keys with their values: `key: value`",
+            "a list" => "members in brackets: `[a, b]`, or each on a line of its own after `- `",
+            "text" => "write a text, in quotes where YAML would read it as something else",
+            "true or false" => "write `true` or `false`, without quotes",
+            _ => "write the number, without quotes",
+        };
+        self.error("wrong_type", at, message).help(help);
     }
 
     pub(super) fn text<'n>(&mut self, at: &At<'n>) -> Option<&'n str> {
         match &at.node.value {
             Value::Text(text) if !text.trim().is_empty() => return Some(text),
             Value::Text(_) => {
-                self.error("wrong_type", at, "an empty text");
+                self.error("wrong_type", at, "an empty text").help("write something, or drop the key");
             }
             Value::Int(_) | Value::Float(..) | Value::Bool(_) | Value::Null
                 if at.node.plain && at.node.span.end > at.node.span.start =>
@@ -169,7 +176,7 @@ impl<'a> Reader<'a> {
         let count = self.count(at)?;
         let small = u32::try_from(count).ok();
         if small.is_none() {
-            self.error("out_of_range", at, "far too large");
+            self.error("out_of_range", at, "far too large").help("a number below four billion");
         }
         small
     }
@@ -248,7 +255,9 @@ impl<'a> Reader<'a> {
     pub(super) fn needed<'n>(&mut self, at: &At<'n>, key: &str, why: &str) -> Option<At<'n>> {
         let found = at.get(key);
         if found.is_none() {
-            self.out.error("missing_key", join(&at.path, key), at.node.span, format!("`{key}` is missing: {why}"));
+            self.out
+                .error("missing_key", join(&at.path, key), at.node.span, format!("`{key}` is missing: {why}"))
+                .help(format!("add `{key}: …`"));
         }
         found
     }

@@ -36,7 +36,8 @@ pub(super) fn evidence(r: &mut Reader<'_>, at: Option<&At<'_>>, zone: String) ->
         for (key, value) in sources.entries() {
             let source = r.word(&value, Source::ALL, Source::as_str);
             if key.text == "guard" && source.is_some_and(|s| s != Source::Interaction) {
-                r.error("unknown_word", &value, "the guard emits interaction/1");
+                r.error("unknown_word", &value, "the guard emits interaction/1")
+                    .help("write `guard: interaction/1`; name another source for other evidence");
             }
             out.sources.extend(source.map(|s| (key.text.clone(), s)));
         }
@@ -149,7 +150,7 @@ fn shares(r: &mut Reader<'_>, at: &At<'_>) -> Option<BTreeMap<String, Decimal>> 
         let share = r.number(&value)?;
         sum = sum.and_then(|s| s.checked_add(share));
         if share < Decimal::ZERO {
-            r.error("out_of_range", &value, "a share is not negative");
+            r.error("out_of_range", &value, "a share is not negative").help("between 0 and 1");
         }
         out.insert(key.text.clone(), share);
     }
@@ -159,7 +160,8 @@ fn shares(r: &mut Reader<'_>, at: &At<'_>) -> Option<BTreeMap<String, Decimal>> 
     };
     if !out.is_empty() && !sum.is_some_and(near) {
         let shown = sum.map_or_else(String::new, |s| format!(", these to {s}"));
-        r.error("bad_shares", at, format!("the shares of a distribution add up to 1{shown}"));
+        r.error("bad_shares", at, format!("the shares of a distribution add up to 1{shown}"))
+            .help("name what is missing, or divide each by their sum");
     }
     Some(out)
 }
@@ -181,7 +183,7 @@ fn baseline(r: &mut Reader<'_>, at: &At<'_>) -> Option<Baseline> {
     if let Some(per_hour) = at.get("per_hour") {
         out.per_hour = r.number(&per_hour);
         if out.per_hour.is_some_and(|n| n <= Decimal::ZERO) {
-            r.error("out_of_range", &per_hour, "calls an hour are more than none");
+            r.error("out_of_range", &per_hour, "calls an hour are more than none").help("the mean of a normal day, or drop it");
         }
     }
     if let Some(anchors) = at.get("anchors")
@@ -209,7 +211,8 @@ fn hours(r: &mut Reader<'_>, at: &At<'_>) -> Vec<Decimal> {
         let items = r.list(at, false);
         let shares: Vec<Decimal> = items.iter().filter_map(|i| r.number(i)).collect();
         if shares.len() != 24 && shares.len() != 168 {
-            r.error("bad_hours", at, format!("{} shares; there are 24 hours a day and 168 a week", items.len()));
+            r.error("bad_hours", at, format!("{} shares; there are 24 hours a day and 168 a week", items.len()))
+                .help("one share an hour, or `{from: 8, to: 18}`");
         }
         return shares;
     }
@@ -219,7 +222,7 @@ fn hours(r: &mut Reader<'_>, at: &At<'_>) -> Vec<Decimal> {
     let mut hour = |key: &str| r.needed(at, key, "an hour").and_then(|h| r.count(&h)).and_then(|h| usize::try_from(h).ok());
     let (Some(from), Some(to)) = (hour("from"), hour("to")) else { return Vec::new() };
     if from >= to || to > 24 {
-        r.error("bad_hours", at, "from an hour to a later one of the same day");
+        r.error("bad_hours", at, "from an hour to a later one of the same day").help("for instance `{from: 8, to: 18}`");
         return Vec::new();
     }
     // Weights; whoever compares divides by their sum.

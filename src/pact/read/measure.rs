@@ -187,7 +187,7 @@ pub(super) fn flow(r: &mut Reader<'_>, at: &At<'_>, own: &At<'_>, names: &Names<
     let from = r.needed(own, "from", "labels such as untrusted, tool:<key>, data:<category>")?;
     let items = r.list(&from, true);
     if items.is_empty() && matches!(from.node.value, crate::base::document::Value::List(_)) {
-        r.error("missing_key", &from, "a flow from nowhere forbids nothing");
+        r.error("missing_key", &from, "a flow from nowhere forbids nothing").help("untrusted, tool:<key> or data:<category>");
     }
     let labels: Vec<FlowLabel> = items.iter().filter_map(|item| flow_label(r, item, names)).collect();
     (!labels.is_empty()).then_some(FlowCheck { from: labels, into, carried })

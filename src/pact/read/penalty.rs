@@ -42,14 +42,14 @@ pub(super) fn penalty(r: &mut Reader<'_>, at: &At<'_>) -> Option<Penalty> {
             let one = Decimal::from(1);
             for (key, _) in out.standing.iter().filter(|(_, n)| **n < Decimal::ZERO || **n > one) {
                 let place = standing.get(key).unwrap_or_else(|| standing.clone());
-                r.error("out_of_range", &place, format!("`{key}` lies between 0 and 1"));
+                r.error("out_of_range", &place, format!("`{key}` lies between 0 and 1")).help("`0.05` is 5 %");
             }
             let of = |key: &str| out.standing.get(key).copied();
             if let (Some(floor), Some(start), Some(ceiling)) = (of("floor"), of("start"), of("ceiling"))
                 && !(floor <= start && start <= ceiling)
             {
                 let place = standing.get("start").unwrap_or_else(|| standing.clone());
-                r.error("contradiction", &place, "the start lies between floor and ceiling");
+                r.error("contradiction", &place, "the start lies between floor and ceiling").help("move one of the three");
             }
         }
     }
@@ -127,7 +127,7 @@ fn bond(r: &mut Reader<'_>, at: &At<'_>) -> Option<Bond> {
     let unit = r.needed(at, "unit", "of what").and_then(|u| r.text(&u).map(str::to_owned))?;
     if amount < Decimal::ZERO {
         let place = at.get("amount").unwrap_or_else(|| at.clone());
-        r.error("out_of_range", &place, "a bond is not negative");
+        r.error("out_of_range", &place, "a bond is not negative").help("write 0 or more");
     }
     Some(Bond { amount, unit, hold: at.get("hold").and_then(|h| r.bool(&h)).unwrap_or(false) })
 }
@@ -140,14 +140,15 @@ fn score(r: &mut Reader<'_>, at: &At<'_>) -> Option<Score> {
     let start = r.needed(at, "start", "where the account begins").and_then(|s| r.number(&s))?;
     if start < Decimal::ZERO || start > scale {
         let place = at.get("start").unwrap_or_else(|| at.clone());
-        r.error("out_of_range", &place, format!("the start lies between 0 and {scale}"));
+        r.error("out_of_range", &place, format!("the start lies between 0 and {scale}"))
+            .help("`scale` is the top of the score, 1000 when it is not given");
     }
     let mut map = |key: &str| {
         let Some(node) = at.get(key) else { return BTreeMap::new() };
         let found = if r.is_map(&node) { numbers(r, &node, &[]) } else { BTreeMap::new() };
         for (name, _) in found.iter().filter(|(_, n)| **n < Decimal::ZERO) {
             let place = node.get(name).unwrap_or_else(|| node.clone());
-            r.error("out_of_range", &place, format!("`{name}` is not negative"));
+            r.error("out_of_range", &place, format!("`{name}` is not negative")).help("write 0 or more");
         }
         found
     };

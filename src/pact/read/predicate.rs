@@ -202,7 +202,8 @@ fn plain(
         && let Some(stage) = map.keys().find(|s| !chosen.contains(s))
         && let Some(act) = at.get("act")
     {
-        r.error("act_stage", &act, format!("`{stage}` is not among the stages of this predicate"));
+        r.error("act_stage", &act, format!("`{stage}` is not among the stages of this predicate"))
+            .help(format!("add `{stage}` to `at`, or drop its act"));
     }
     if let Some((_, place)) = given {
         impossible(r, place, &check, &chosen);
@@ -237,7 +238,7 @@ fn overridden(
     if !kinds.is_empty() && !kinds.iter().any(|kind| kind.fits(&check)) {
         let words: Vec<String> = kinds.iter().map(Given::to_string).collect();
         let message = format!("the check of {} is a `{}`", constraint.name, words.join("` or a `"));
-        r.error("constraint_check", at, message);
+        r.error("constraint_check", at, message).help("write such a check, or a predicate of your own without `constraint`");
     }
     let takes = |given: &[Given]| given.is_empty() || given.iter().any(|kind| kind.fits(&check));
     let stated = constraint.checks.iter().filter(|c| takes(&c.given));
@@ -335,7 +336,9 @@ fn approve(r: &mut Reader<'_>, at: &At<'_>, checks: &[StageCheck]) -> Option<App
     });
     let need = at.get("need").map_or(Some(1), |n| r.small(&n))?;
     if need == 0 || need as usize > who.len().max(1) {
-        r.error("out_of_range", at, format!("{need} signatures of {} are not possible", who.len()));
+        let place = at.get("need").unwrap_or_else(|| at.clone());
+        r.error("out_of_range", &place, format!("{need} signatures of {} are not possible", who.len()))
+            .help("at least one, and no more than `who` lists");
     }
     let within = r.needed(at, "within", "after this time it is denied").and_then(|w| r.period(&w))?;
     Some(Approve { who, need, within })

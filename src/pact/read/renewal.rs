@@ -20,7 +20,8 @@ pub(super) fn renewal(r: &mut Reader<'_>, at: &At<'_>, zone: &str) -> Renewal {
     if let (Some(effective), Some(expires), Some(place)) = (out.effective, out.expires, at.get("expires"))
         && expires <= effective
     {
-        r.error("contradiction", &place, format!("the pact would end before it begins on {effective}"));
+        r.error("contradiction", &place, format!("the pact would end before it begins on {effective}"))
+            .help("`effective` is the first day in force, `expires` the first that is not");
     }
     out.extend = at.get("extend").and_then(|e| extend(r, &e));
     if let Some(list) = at.get("review_on") {

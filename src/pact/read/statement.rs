@@ -63,7 +63,7 @@ fn whole(r: &mut Reader<'_>, root: &At<'_>) -> Option<SignedStatement> {
     if let Some(grammar) = root.get(kind.as_str())
         && r.count(&grammar).is_some_and(|n| n != 1)
     {
-        r.error("bad_format", &grammar, format!("this build reads `{kind}: 1`"));
+        r.error("bad_format", &grammar, format!("this build reads `{kind}: 1`")).help(format!("write `{kind}: 1`"));
     }
     super::whole::numbers(r, root);
     let statement = match kind {
@@ -93,7 +93,8 @@ fn pact(r: &mut Reader<'_>, at: &At<'_>) -> Option<String> {
     let place = r.needed(at, "pact", "the pact it speaks of")?;
     let text = r.text(&place)?;
     if !is_id(text) {
-        r.error("bad_id", &place, format!("`{text}` is no id of a pact"));
+        r.error("bad_id", &place, format!("`{text}` is no id of a pact"))
+            .help("a lower-case letter, then letters, digits and `-`, 63 at most");
     }
     Some(text.to_owned())
 }
@@ -176,13 +177,14 @@ fn change(r: &mut Reader<'_>, at: &At<'_>, parties: [Option<&str>; 2]) -> Option
                 let text = r.text(&place)?;
                 let key = VerifyingKey::parse(text).ok();
                 if key.is_none() {
-                    r.error("bad_key", &place, format!("`{text}` is no Ed25519 key in multibase"));
+                    r.error("bad_key", &place, format!("`{text}` is no Ed25519 key in multibase"))
+                        .help("`servanda keygen` prints one: `z6Mk…`");
                 }
                 key
             };
             let (new, old) = (key("key"), key("replaces"));
             if new.is_some() && new == old {
-                r.error("contradiction", at, "the new key is the old one");
+                r.error("contradiction", at, "the new key is the old one").help("make another with `servanda keygen`");
             }
             let from = day(r, at, "from", "from which day the new key signs");
             if let (Some(of), Some(place)) = (&of, at.get("of"))
@@ -241,7 +243,7 @@ fn reinstatement(r: &mut Reader<'_>, at: &At<'_>) -> Option<Reinstatement> {
     let role = r.needed(at, "role", "as what").and_then(|v| r.word(&v, ROLES, Role::as_str));
     if by.is_some() && by == agent {
         let place = at.get("by").unwrap_or_else(|| at.clone());
-        r.error("same_party", &place, "the agent cannot reinstate itself");
+        r.error("same_party", &place, "the agent cannot reinstate itself").help("it is for those whom the penalty names");
     }
     Some(Reinstatement { pact: pact?, version: version?, agent: agent?, record: record?, reason: reason?, by: by?, role: role? })
 }

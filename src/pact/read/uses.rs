@@ -213,7 +213,7 @@ fn own_approval(r: &mut Reader<'_>, places: Places<'_, '_>, pact: &Pact, predica
             r.error("same_party", &item, "the agent cannot approve its own calls").help("name people or systems apart from it");
         }
         if approve.who.iter().any(|w| w == text) && !seen.insert(text) {
-            r.error("duplicate_name", &item, format!("`{text}` is listed already"));
+            r.error("duplicate_name", &item, format!("`{text}` is listed already")).help("one signature counts once; drop it");
         }
     }
 }

@@ -60,7 +60,7 @@ fn whole(r: &mut Reader<'_>, node: &Node, packs: &Packs) -> Option<CheckedPact> 
     if let Some(format) = r.needed(&root, "format", "`format: 1` is the grammar that this build reads")
         && r.count(&format).is_some_and(|f| f != 1)
     {
-        r.error("bad_format", &format, "this build reads format 1");
+        r.error("bad_format", &format, "this build reads format 1").help("write `format: 1`");
     }
     let id = root.get("pact").and_then(|p| {
         let text = r.text(&p)?;
