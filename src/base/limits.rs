@@ -94,6 +94,9 @@ pub const CONTEXT_AFTER_MAX: usize = 48;
 /// Hits kept for one text; the rest is counted. More than this is no longer a finding but a flood.
 pub const HITS_MAX: usize = 4096;
 
+/// Layers of encoding that are undone within a text. People need one; beyond four somebody plays.
+pub const DECODE_DEPTH_MAX: usize = 4;
+
 /// Sessions remembered at once, by default.
 pub const SESSIONS_MAX: usize = 16_384;
 

@@ -245,7 +245,7 @@ impl Scan {
 /// Hits and topics of a text, in order of place.
 fn findings(scanner: &Scanner, scratch: &mut Scratch, text: &str) -> (Vec<Finding>, u64) {
     let mut hits = Vec::new();
-    let more = scanner.scan(text, scratch, &mut hits);
+    let more = scanner.scan_loosely(text, scratch, &mut hits);
     let mut out: Vec<Finding> = Vec::with_capacity(hits.len());
     for hit in &hits {
         if let Some(pattern) = scanner.pattern(hit.pattern) {
@@ -259,7 +259,7 @@ fn findings(scanner: &Scanner, scratch: &mut Scratch, text: &str) -> (Vec<Findin
             });
         }
     }
-    for (topic, sum) in scanner.topics(text, scratch) {
+    for (topic, sum) in scanner.topics_of(scratch) {
         if let Some(topic) = scanner.topic(topic) {
             // A sum at the threshold is as good as a guess; twice the threshold is three quarters sure.
             let score = 1.0 - f64::from(topic.weighted.threshold) / (2.0 * f64::from(sum.max(1)));

@@ -193,6 +193,9 @@ pub fn judge(exchange: &mut Exchange, session: &Session, event: &Event<'_>, fact
     if shortfall.starved {
         note(exchange, &mut judgement, UnjudgedReason::Timeout, "findings");
     }
+    if shortfall.deep {
+        note(exchange, &mut judgement, UnjudgedReason::Depth, "encoded");
+    }
     if shortfall.flood > 0 {
         note(exchange, &mut judgement, UnjudgedReason::OverLimit, "findings");
         if outcome.act >= Act::Redact {
@@ -284,6 +287,8 @@ struct Shortfall {
     flood: u64,
     /// A pattern ran out of steps.
     starved: bool,
+    /// Something is encoded more often than is undone.
+    deep: bool,
 }
 
 /// Scans every text.
@@ -301,8 +306,13 @@ fn scan_all(
     let Some(cache) = scratch.scans.get_mut(place as usize) else { return shortfall };
     for (at, (from, text)) in sources(event, arguments).enumerate() {
         scratch.hits.clear();
-        shortfall.flood += scan.scanner.scan(text, cache, &mut scratch.hits);
+        // An answer is judged the same whether it streams or not, and a stream is not read loosely.
+        shortfall.flood += match event.stage {
+            Stage::Response => scan.scanner.scan(text, cache, &mut scratch.hits),
+            _ => scan.scanner.scan_loosely(text, cache, &mut scratch.hits),
+        };
         shortfall.starved |= cache.starved();
+        shortfall.deep |= cache.deep();
         let source = at as u32;
         scratch.found.extend(scratch.hits.iter().map(|hit| Found { source, hit: *hit, act: Act::Allow }));
         if !scan.topics.is_empty() && from.place.is_some() {

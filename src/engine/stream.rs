@@ -342,6 +342,9 @@ impl StreamJudge {
         if self.scanner.as_ref().is_some_and(StreamScanner::starved) {
             exchange.note_unjudged(UnjudgedReason::Timeout, "findings");
         }
+        if self.scanner.as_ref().is_some_and(StreamScanner::deep) {
+            exchange.note_unjudged(UnjudgedReason::Depth, "encoded");
+        }
         let more = self.scanner.as_ref().map_or(0, StreamScanner::more);
         if more == self.flood {
             return;

@@ -1,9 +1,10 @@
 //! The scanner: all patterns of a program over a text.
 
+use super::dictionary::Dictionary;
 use super::filter::Filter;
 use super::pattern::{Kind, Pattern, Topic, Weighted};
 use super::phrase::{self, Owner, Tree};
-use super::regex::Machine;
+use super::regex::{Machine, View};
 use super::tally::{Rules, Target};
 use super::{check, context, regex::RegexFault};
 
@@ -66,6 +67,7 @@ pub struct Scanner {
     pub(super) tree: Tree,
     pub(super) rules: Rules,
     holds: Vec<usize>,
+    dictionary: Dictionary,
 }
 
 impl Scanner {
@@ -122,12 +124,13 @@ impl Scanner {
             let first = rules.enter(Target::Topic(index as u32), &topic.weighted);
             weigh(&topic.label, &topic.weighted, first, &mut phrases)?;
         }
+        let dictionary = Dictionary::new(phrases.iter().flat_map(|(words, _)| words).map(Vec::as_slice));
         let tree = Tree::new(&phrases);
         let filter = Filter::new(&mut machines, &patterns, &tree);
         let is_guarded =
             |index: &u32| machines.get(*index as usize).is_some_and(|m| m.as_ref().is_some_and(|m| m.guard.is_some()));
         let guarded = (0..patterns.len() as u32).filter(is_guarded).collect();
-        Ok(Self { patterns, topics, machines, guarded, filter, tree, rules, holds })
+        Ok(Self { patterns, topics, machines, guarded, filter, tree, rules, holds, dictionary })
     }
 
     /// Checks one pattern as [`Scanner::new`] would, without building a scanner.
@@ -140,6 +143,21 @@ impl Scanner {
 
     pub(super) fn machine(&self, pattern: u32) -> Option<&Machine> {
         self.machines.get(pattern as usize).and_then(Option::as_ref)
+    }
+
+    /// How long the opening is of a long form that begins at `at`; none for any other pattern.
+    pub(super) fn opening(&self, pattern: u32, bytes: &[u8], at: usize) -> Option<usize> {
+        let long = self.patterns.get(pattern as usize).is_some_and(|p| matches!(p.kind, Kind::Long { .. }));
+        let machine = self.machine(pattern).filter(|_| long)?;
+        let view = View { bytes, base: 0, last: true };
+        let mut run = machine.begin(view, at);
+        machine.drive(&mut run, view, 0);
+        run.end.map(|end| end - at)
+    }
+
+    /// The words of all phrases.
+    pub(super) fn dictionary(&self) -> &Dictionary {
+        &self.dictionary
     }
 
     /// A pattern by the index a hit carries.
@@ -157,7 +175,8 @@ impl Scanner {
         &self.patterns
     }
 
-    /// Most bytes that a pattern can hold back in a stream: longest match and look-ahead.
+    /// Most bytes that a pattern can hold back in a stream: longest match and look-ahead. Of text in disguise
+    /// they count as it reads.
     pub fn hold_back(&self, pattern: u32) -> usize {
         self.holds.get(pattern as usize).copied().unwrap_or_default()
     }

@@ -5,10 +5,11 @@ use std::sync::{Arc, LazyLock};
 use proptest::prelude::*;
 
 use super::opening::Opening;
+use super::pass::Pass;
 use super::pattern::{Group, Kind, Pattern, Topic, Verify, Weighted, Window};
 use super::regex::Machine;
 use super::span::{Hit, join_pieces};
-use super::{Scanner, Scratch, StreamScanner, check};
+use super::{Scanner, Scratch, check};
 use crate::base::limits::HITS_MAX;
 use crate::base::names::DataCategory;
 
@@ -36,18 +37,37 @@ fn phrases(list: &[&str]) -> Pattern {
 
 fn scan(scanner: &Scanner, text: &str) -> Vec<Hit> {
     let mut hits = Vec::new();
-    scanner.scan(text, &mut Scratch::new(scanner), &mut hits);
+    scanner.scan_as_it_stands(text, &mut Scratch::new(scanner), &mut hits);
     hits
+}
+
+/// A text in chunks, as it stands.
+struct Plain<'a>(&'a Scanner, Pass);
+
+impl<'a> Plain<'a> {
+    fn new(scanner: &'a Scanner) -> Self {
+        let mut pass = Pass::default();
+        pass.reset(scanner);
+        Self(scanner, pass)
+    }
+
+    fn push(&mut self, chunk: &str, hits: &mut Vec<Hit>) -> usize {
+        self.1.push(self.0, chunk, false, hits)
+    }
+
+    fn finish(&mut self, hits: &mut Vec<Hit>) {
+        self.1.push(self.0, "", true, hits);
+    }
 }
 
 /// The hits of a text cut at these places, joined; checks that nothing is late and order is kept.
 fn cut(scanner: &Arc<Scanner>, text: &str, cuts: &[usize]) -> Vec<Hit> {
-    let mut stream = StreamScanner::new(scanner);
+    let mut stream = Plain::new(scanner);
     let mut hits: Vec<Hit> = Vec::new();
     let (mut from, mut safe) = (0, 0);
     for &to in cuts.iter().chain([&text.len()]) {
         let known = hits.len();
-        let now = stream.push(&text[from..to], &mut hits) as usize;
+        let now = stream.push(&text[from..to], &mut hits);
         assert!(now >= safe && now <= to, "safe place went from {safe} to {now} of {to} in {text:?}");
         assert!(to - now <= scanner.hold_back_max(), "held back {} of {text:?}", to - now);
         for hit in &hits[known..] {
@@ -60,7 +80,8 @@ fn cut(scanner: &Arc<Scanner>, text: &str, cuts: &[usize]) -> Vec<Hit> {
     assert!(hits[known..].iter().all(|hit| hit.start >= safe), "late at the end in {text:?}");
     assert!(hits.is_sorted_by_key(|hit| (hit.start, hit.end, hit.pattern)), "{hits:?}");
     let mut scratch = Scratch::new(scanner);
-    assert_eq!(stream.topics(), scanner.topics(text, &mut scratch), "topics of {text:?} cut at {cuts:?}");
+    scanner.scan_as_it_stands(text, &mut scratch, &mut Vec::new());
+    assert_eq!(stream.1.state.topics(), scratch.topics_as_it_stands(), "topics of {text:?} cut at {cuts:?}");
     join_pieces(&mut hits);
     hits
 }
@@ -394,15 +415,15 @@ fn hits_beyond_the_ceiling_are_counted() {
     let scanner = Arc::new(Scanner::new(vec![regex("a"), regex("ab")], Vec::new()).unwrap());
     let text = "ab ".repeat(HITS_MAX);
     let mut hits = Vec::new();
-    let more = scanner.scan(&text, &mut Scratch::default(), &mut hits);
+    let more = scanner.scan_as_it_stands(&text, &mut Scratch::default(), &mut hits);
     assert_eq!((hits.len(), more), (HITS_MAX, HITS_MAX as u64));
     let mut streamed = Vec::new();
-    let mut stream = StreamScanner::new(&scanner);
+    let mut stream = Plain::new(&scanner);
     for chunk in text.as_bytes().chunks(7) {
         stream.push(std::str::from_utf8(chunk).unwrap(), &mut streamed);
     }
     stream.finish(&mut streamed);
-    assert_eq!((streamed, stream.more()), (hits, more));
+    assert_eq!((streamed, stream.1.state.more), (hits, more));
 }
 
 #[test]
@@ -411,20 +432,20 @@ fn vain_steps_have_a_budget_and_are_linear() {
     let scanner = Arc::new(Scanner::new(vec![hungry], Vec::new()).unwrap());
     let mut scratch = Scratch::new(&scanner);
     let steps = |len: usize, scratch: &mut Scratch| {
-        scanner.scan(&"a".repeat(len), scratch, &mut Vec::new());
+        scanner.scan_as_it_stands(&"a".repeat(len), scratch, &mut Vec::new());
         scratch.steps()
     };
     let (one, two) = (steps(100_000, &mut scratch), steps(200_000, &mut scratch));
     assert!(scratch.starved());
     assert!(two <= one * 22 / 10 && two < 200_000 * 256, "{one} {two}");
     let text = "a".repeat(20_000);
-    let mut stream = StreamScanner::new(&scanner);
+    let mut stream = Plain::new(&scanner);
     for chunk in text.as_bytes().chunks(1_000) {
         stream.push(std::str::from_utf8(chunk).unwrap(), &mut Vec::new());
     }
     stream.finish(&mut Vec::new());
-    scanner.scan(&text, &mut scratch, &mut Vec::new());
-    assert_eq!(stream.starved(), scratch.starved());
+    scanner.scan_as_it_stands(&text, &mut scratch, &mut Vec::new());
+    assert_eq!(stream.1.state.starved, scratch.starved());
 }
 
 fn fits(expression: &str, text: &str) -> bool {

@@ -28,6 +28,20 @@ fn a_match_redacts_with_one_label_for_what_overlaps() {
 }
 
 #[test]
+fn what_is_encoded_too_often_is_told() {
+    let program =
+        program("  - {id: numbers, dimension: safety, severity: major, at: response, check: {match: [pii]}, act: redact}\n");
+    let mut bench = Bench::new(&program);
+    let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let text = (0..4).fold("card 1234-5678".to_owned(), |text, _| hex(&text));
+    let judgement = bench.text(Stage::Response, &text);
+    assert_eq!((judgement.act, judgement.unjudged.len()), (Act::Redact, 0));
+    assert_eq!(redacted(&text, &judgement.redactions, Place::Text(0)), format!("{}[pii.number]", &text[..80]));
+    let judgement = bench.text(Stage::Response, &hex(&text));
+    assert_eq!((judgement.act, judgement.unjudged[0].reason), (Act::Allow, UnjudgedReason::Depth));
+}
+
+#[test]
 fn what_cannot_be_rewritten_blocks() {
     let program =
         program("  - {id: numbers, dimension: safety, severity: major, at: response, check: {match: [pii]}, act: redact}\n");
