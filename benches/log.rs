@@ -27,6 +27,7 @@ fn exchange() -> Exchange {
             breach: false,
             count: 1u32.into(),
             detector: Some(Text::from("pii.payment_card")),
+            place: None,
             predicate: Text::from("pii"),
             score_bp: Some(9_900u32.into()),
             severity: Severity::Critical,

@@ -97,6 +97,13 @@ pub const HITS_MAX: usize = 4096;
 /// Layers of encoding that are undone within a text. People need one; beyond four somebody plays.
 pub const DECODE_DEPTH_MAX: usize = 4;
 
+/// Longest value that is judged joined with its neighbours. Who cuts a key into values cuts it shorter.
+pub const JOINED_VALUE_MAX: usize = 64;
+
+/// Joined bytes of one event after which values are joined by twos and in whole rows only: by threes and fours a body
+/// of nothing but short values would cost nine times its scan.
+pub const JOINED_MAX: usize = 64 << 10;
+
 /// Sessions remembered at once, by default.
 pub const SESSIONS_MAX: usize = 16_384;
 

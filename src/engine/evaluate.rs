@@ -28,6 +28,8 @@ pub(crate) struct Outcome {
     pub(crate) act: Act,
     pub(crate) hits: Vec<RuleHit>,
     pub(crate) reason: Option<Reason>,
+    /// Where the next breaches stand, if not in a text of the message.
+    pub(crate) place: Option<Arc<str>>,
 }
 
 /// How the part that broke a rule stands.
@@ -73,6 +75,7 @@ impl Outcome {
             predicate: rule.predicate,
             stage: rules.stage,
             detector: Arc::clone(detector),
+            place: self.place.clone(),
             act,
             severity: predicate.severity,
             score_bp,

@@ -14,18 +14,31 @@ pub struct EventText<'a> {
     pub editable: bool,
     /// Older history: only injection is looked for, and nothing is counted into topics or data.
     pub history: bool,
+    /// A value among others, as the members of an object are: short ones side by side are also judged as one.
+    pub value: bool,
 }
 
 impl<'a> EventText<'a> {
     /// A fresh text that can be rewritten.
     pub const fn new(text: &'a str) -> Self {
-        Self { text, editable: true, history: false }
+        Self { text, editable: true, history: false, value: false }
     }
 
     /// A fresh text that cannot be rewritten.
     pub const fn fixed(text: &'a str) -> Self {
-        Self { text, editable: false, history: false }
+        Self { text, editable: false, history: false, value: false }
     }
+}
+
+/// What stands in the head of a request: the value of a header or of a parameter of the query, or the path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadText<'a> {
+    /// Where a record says it stands: the header's name, `query` or `path`.
+    pub place: &'a str,
+    /// The name that goes with it; empty where there is none.
+    pub name: &'a str,
+    /// The decoded text.
+    pub text: &'a str,
 }
 
 /// A call of a tool, or the tool whose result is judged.

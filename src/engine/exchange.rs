@@ -20,6 +20,9 @@ pub struct RuleHit {
     pub stage: Stage,
     /// What found it: a pattern's label, `topic.<name>`, or the check (`args`, `host`, `require`, …).
     pub detector: Arc<str>,
+    /// Where, if not in a text of the message: a header's name, `query`, `path`, or `joined` for values that only
+    /// together are what was found.
+    pub place: Option<Arc<str>>,
     /// What the pact demands.
     pub act: Act,
     /// How grave.
@@ -32,8 +35,8 @@ pub struct RuleHit {
 
 impl RuleHit {
     /// What two hits of one kind share.
-    pub(crate) fn key(&self) -> (u32, Stage, &str, Act) {
-        (self.predicate, self.stage, &self.detector, self.act)
+    pub(crate) fn key(&self) -> (u32, Stage, &str, Option<&str>, Act) {
+        (self.predicate, self.stage, &self.detector, self.place.as_deref(), self.act)
     }
 
     /// Adds this hit to a list, to one of its kind where there is one.
@@ -106,7 +109,7 @@ impl Exchange {
         self.act = self.act.join(act);
     }
 
-    /// Breaches so far, merged by predicate, stage, detector and act, in that order.
+    /// Breaches so far, merged by predicate, stage, detector, place and act, in that order.
     pub fn hits(&self) -> &[RuleHit] {
         &self.hits
     }

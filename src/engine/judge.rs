@@ -7,12 +7,14 @@ use std::sync::Arc;
 use super::arguments::{self, Arguments};
 use super::condition::View;
 use super::evaluate::{self, Outcome, Rules, Standing};
-use super::event::Event;
+use super::event::{Event, HeadText};
 use super::exchange::{Bits, Categories, Exchange, RuleHit};
 use super::facts::Facts;
+use super::joined::{Joined, Looking};
 pub use super::reason::Reason;
 use super::region::Region;
 use super::session::Session;
+use crate::base::limits::JOINED_VALUE_MAX;
 use crate::base::names::{Stage, UnjudgedReason};
 use crate::base::verdict::{Act, Unjudged};
 use crate::program::Program;
@@ -135,6 +137,8 @@ struct Source {
     place: Option<Place>,
     standing: Standing,
     history: bool,
+    /// A value among others.
+    value: bool,
     /// Place among the leaves of the arguments.
     leaf: Option<usize>,
 }
@@ -186,10 +190,74 @@ pub fn judge(exchange: &mut Exchange, session: &Session, event: &Event<'_>, fact
         evaluate::check_text_rules(rules, &mut exchange.checked);
         exchange.data = exchange.data.union(judge_texts(&program, event, &arguments, scratch, &topics, &mut outcome));
         collect_redactions(&program, event, &arguments, scratch, &mut judgement.redactions);
+        judge_joined(&program, event, &arguments, scratch, &mut outcome);
     }
     if rules.hosts || rules.links {
         judge_hosts(&program, event, &arguments, scratch, &mut exchange.checked, &mut outcome);
     }
+    settle(exchange, judgement, outcome, shortfall)
+}
+
+/// Judges what stands in the head of a request by the rules of `event`'s stage, of which it takes lane and time as well.
+/// Patterns alone count: a header is not what a message is about, and no data that it hands over. None of it can be
+/// rewritten.
+pub fn judge_head(
+    exchange: &mut Exchange,
+    session: &Session,
+    event: &Event<'_>,
+    head: &[HeadText<'_>],
+    facts: &Facts,
+    scratch: &mut Scratch,
+) -> Judgement {
+    let program = Arc::clone(&exchange.program);
+    let stage = program.stage(event.stage);
+    let (mut outcome, mut shortfall) = (Outcome::default(), Shortfall::default());
+    let topics = exchange.topics.as_ref();
+    let view = View { program: &program, event, facts, session, topics, tool: None, args: &[], time: OnceCell::new() };
+    evaluate::gates(&view, stage, &mut scratch.applies);
+    let rules = Rules { program: &program, stage: event.stage, applies: &scratch.applies };
+    if let Some(scan) = program.scan(event.stage)
+        && let Some(cache) = stage.scanner.and_then(|place| scratch.scans.get_mut(place as usize))
+    {
+        evaluate::check_text_rules(rules, &mut exchange.checked);
+        let standing = Standing::of(event);
+        scratch.found.clear();
+        for (source, text) in (0..).zip(head) {
+            scratch.hits.clear();
+            shortfall.flood += scan.scanner.scan(text.text, cache, &mut scratch.hits);
+            shortfall.starved |= cache.starved();
+            for hit in &scratch.hits {
+                outcome.place = Some(text.place.into());
+                let category = scan.categories.get(hit.pattern as usize).copied().unwrap_or_default();
+                exchange.data = exchange.data.union(category);
+                let act = evaluate::judge_hit(rules, scan, hit, false, standing, &mut outcome);
+                scratch.found.push(Found { source, hit: *hit, act });
+            }
+        }
+        outcome.place = None;
+        let found = |at: u32| scratch.found.binary_search_by_key(&at, |f| f.source).is_ok();
+        let looking = Looking { rules, scan, cache, hits: &mut scratch.hits, standing, outcome: &mut outcome };
+        let mut joined = Joined::new(looking);
+        // The values of headers in a row, those of the query in a row, then each with its name.
+        for (at, text) in (0..).zip(head) {
+            if text.name.is_empty() {
+                joined.end();
+            } else {
+                joined.add(text.text, found(at));
+            }
+        }
+        for (at, text) in (0..).zip(head).filter(|(_, text)| !text.name.is_empty()) {
+            joined.end();
+            joined.add(text.name, false);
+            joined.add(text.text, found(at));
+        }
+        joined.finish();
+    }
+    settle(exchange, Judgement::default(), outcome, shortfall)
+}
+
+/// Notes the outcome in the exchange and completes the judgement.
+fn settle(exchange: &mut Exchange, mut judgement: Judgement, mut outcome: Outcome, shortfall: Shortfall) -> Judgement {
     if shortfall.starved {
         note(exchange, &mut judgement, UnjudgedReason::Timeout, "findings");
     }
@@ -244,6 +312,7 @@ pub fn unread(
                 predicate: at,
                 stage: event.stage,
                 detector: "unread".into(),
+                place: None,
                 act: Act::Block,
                 severity: info.severity,
                 score_bp: 10_000,
@@ -268,15 +337,23 @@ fn sources<'e>(event: &'e Event<'_>, arguments: &'e Arguments<'_>) -> impl Itera
     let standing = move |editable| Standing { editable, executed, late: false };
     let rewritable = event.tool.is_some_and(|t| t.editable);
     let texts = event.texts.iter().enumerate().map(move |(at, t)| {
-        (Source { place: Some(Place::Text(at)), standing: standing(t.editable), history: t.history, leaf: None }, t.text)
+        let value = t.value && !t.history;
+        (Source { place: Some(Place::Text(at)), standing: standing(t.editable), history: t.history, value, leaf: None }, t.text)
     });
-    let inside =
-        move |editable, leaf| Source { place: Some(Place::Arguments), standing: standing(editable), history: false, leaf };
+    let inside = move |editable, value, leaf| Source {
+        place: Some(Place::Arguments),
+        standing: standing(editable),
+        history: false,
+        value,
+        leaf,
+    };
     let leaves = arguments.leaves.iter().enumerate();
-    let leaves = leaves.map(move |(at, l)| (inside(rewritable && l.editable, Some(at)), l.text.as_str()));
-    let plain = event.tool.filter(|_| arguments.plain).map(move |t| (inside(rewritable, None), t.arguments));
+    // What may be rewritten of arguments are their values; not names and numbers.
+    let leaves = leaves.map(move |(at, l)| (inside(rewritable && l.editable, l.editable, Some(at)), l.text.as_str()));
+    let plain = event.tool.filter(|_| arguments.plain).map(move |t| (inside(rewritable, false, None), t.arguments));
     let name = event.tool.filter(|t| event.stage == Stage::Call && !t.name.is_empty());
-    let name = name.map(move |t| (Source { place: None, standing: standing(false), history: false, leaf: None }, t.name));
+    let name =
+        name.map(move |t| (Source { place: None, standing: standing(false), history: false, value: false, leaf: None }, t.name));
     texts.chain(leaves).chain(plain).chain(name)
 }
 
@@ -359,6 +436,31 @@ fn judge_texts(
         seen = seen.union(data);
     }
     seen
+}
+
+/// Judges short values side by side as one, where the event goes out: what comes in hides nothing from us by being
+/// taken apart.
+fn judge_joined(program: &Program, event: &Event<'_>, arguments: &Arguments<'_>, scratch: &mut Scratch, outcome: &mut Outcome) {
+    let values = || sources(event, arguments).filter(|(source, text)| source.value && text.len() <= JOINED_VALUE_MAX);
+    if !matches!(event.stage, Stage::Request | Stage::Call | Stage::Egress) || values().nth(1).is_none() {
+        return;
+    }
+    let Some(scan) = program.scan(event.stage) else { return };
+    let place = program.stage(event.stage).scanner;
+    let Some(cache) = place.and_then(|place| scratch.scans.get_mut(place as usize)) else { return };
+    let rules = Rules { program, stage: event.stage, applies: &scratch.applies };
+    let mut joined = Joined::new(Looking { rules, scan, cache, hits: &mut scratch.hits, standing: Standing::of(event), outcome });
+    let mut found = scratch.found.iter().peekable();
+    for (at, (source, text)) in sources(event, arguments).enumerate() {
+        let mut any = false;
+        while found.next_if(|f| f.source == at as u32).is_some() {
+            any = true;
+        }
+        if source.value {
+            joined.add(text, any);
+        }
+    }
+    joined.finish();
 }
 
 /// Merges what must be replaced into regions, text by text.

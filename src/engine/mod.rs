@@ -12,6 +12,7 @@ mod evaluate;
 pub mod event;
 pub mod exchange;
 pub mod facts;
+mod joined;
 pub mod judge;
 pub mod placing;
 pub mod reason;

@@ -66,6 +66,8 @@ object! {
         count: Int,
         /// Which detector, where there is one.
         detector: Option<Text>,
+        /// A header's name, `query` or `path`; `joined` for values that only together are what was found.
+        place: Option<Text>,
         /// Which predicate; in a portfolio `<pact>/<id>`.
         predicate: Text,
         /// Score of the surest hit in basis points.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::budget::{Entry, Lease};
 use super::headers::{self, Stamp};
@@ -20,7 +20,7 @@ use crate::base::limits::RECORD_TEXT_MAX;
 use crate::base::names::{Lane, Mode, Stage, UnjudgedReason};
 use crate::base::telemetry;
 use crate::base::verdict::{Act, Unjudged};
-use crate::engine::event::{Event, Measures};
+use crate::engine::event::{Event, HeadText, Measures};
 use crate::engine::exchange::{Exchange as Gathered, RuleHit};
 use crate::engine::judge::{self, Judgement, KnownTool, Lent};
 use crate::engine::placing::{self, MessagePart, Placed};
@@ -191,6 +191,21 @@ impl Exchange {
         let judgement = judge::judge(&mut self.gathered, &self.session, event, &self.subject.facts, &mut self.scratch);
         self.tally.judge_ns += self.steady_ns().saturating_sub(from);
         judgement
+    }
+
+    /// Judges what stands in the head of the request, by the rules of a stage.
+    pub(crate) fn judge_head(&mut self, stage: Stage, head: &[HeadText<'_>]) -> Judgement {
+        let from = self.steady_ns();
+        let event = Event::new(stage, self.lane(), self.now_us);
+        let (session, facts) = (&self.session, &self.subject.facts);
+        let judgement = judge::judge_head(&mut self.gathered, session, &event, head, facts, &mut self.scratch);
+        self.tally.judge_ns += self.steady_ns().saturating_sub(from);
+        judgement
+    }
+
+    /// Whether the deployment takes a fact from this header: then it is no word of the caller's.
+    pub(crate) fn is_fact(&self, header: &HeaderName) -> bool {
+        self.shared.facts.iter().any(|source| source.header == header)
     }
 
     /// Opens the gate of a stage for the channels of a stream.
@@ -605,6 +620,7 @@ impl Exchange {
             breach: self.gathered.program().beyond().counts(hit.predicate),
             count: hit.count.into(),
             detector: Some(Arc::clone(&hit.detector).into()),
+            place: hit.place.clone().map(Into::into),
             predicate: self.predicate(hit).unwrap_or_default().into(),
             score_bp: Some(hit.score_bp.into()),
             severity: hit.severity,

@@ -6,6 +6,7 @@
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::exchange::Exchange;
+use super::headers;
 use super::refused::Refused;
 use crate::base::verdict::Act;
 use crate::engine::event::{Event, EventText};
@@ -18,13 +19,12 @@ const VALUE_MIN: usize = 6;
 /// Values of digits up to this length are counters and times.
 const DIGITS_MAX: usize = 12;
 
-/// Fields with a fixed grammar, and those that hold secrets. Sorted.
-const KNOWN: [&str; 45] = [
+/// Fields with a fixed grammar. Sorted.
+const KNOWN: [&str; 41] = [
     "accept-ranges",
     "age",
     "allow",
     "alt-svc",
-    "authorization",
     "cache-control",
     "cf-ray",
     "connection",
@@ -36,7 +36,6 @@ const KNOWN: [&str; 45] = [
     "content-range",
     "content-security-policy",
     "content-type",
-    "cookie",
     "date",
     "digest",
     "etag",
@@ -47,13 +46,11 @@ const KNOWN: [&str; 45] = [
     "nel",
     "pragma",
     "proxy-authenticate",
-    "proxy-authorization",
     "report-to",
     "repr-digest",
     "request-id",
     "retry-after",
     "server",
-    "set-cookie",
     "signature",
     "signature-input",
     "strict-transport-security",
@@ -69,7 +66,7 @@ const KNOWN: [&str; 45] = [
 
 /// Beginnings and ends of names whose values are numbers, ids and directives of the platform.
 const PREFIXES: [&str; 6] = ["access-control-", "anthropic-", "openai-", "x-envoy-", "x-ratelimit-", "x-servanda-"];
-const SUFFIXES: [&str; 4] = ["-api-key", "-request-id", "-token", "-trace-id"];
+const SUFFIXES: [&str; 2] = ["-request-id", "-trace-id"];
 
 /// Judges the fields of an answer and redacts them. What is given back refuses the answer; the fields that
 /// broke the rule are gone then.
@@ -83,7 +80,7 @@ pub(super) fn judge(exchange: &mut Exchange, headers: &mut HeaderMap) -> Option<
     let placed = exchange.place(MessagePart::Answer)?;
     let values: Vec<_> = found.iter().map(|(_, value)| String::from_utf8_lossy(value.as_bytes())).collect();
     let texts: Vec<EventText<'_>> =
-        values.iter().map(|text| EventText { text, editable: true, history: placed.history }).collect();
+        values.iter().map(|text| EventText { history: placed.history, ..EventText::new(text) }).collect();
     let event = Event::new(placed.stage, exchange.lane(), exchange.now_us()).texts(&texts).measures(exchange.measures());
     let judgement = exchange.judge(&event);
     if !exchange.acts() || judgement.act < Act::Redact {
@@ -119,13 +116,19 @@ fn replace(headers: &mut HeaderMap, name: &HeaderName, old: &HeaderValue, new: &
     }
 }
 
+/// Whether a field has a fixed grammar, in which nobody speaks.
+pub(super) fn is_known(name: &str) -> bool {
+    KNOWN.binary_search(&name).is_ok()
+}
+
 fn is_telling(name: &HeaderName, value: &HeaderValue) -> bool {
     let (name, value) = (name.as_str(), value.as_bytes());
-    value.len() >= VALUE_MIN
-        && KNOWN.binary_search(&name).is_err()
-        && !PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-        && !SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
-        && !(value.len() <= DIGITS_MAX && value.iter().all(u8::is_ascii_digit))
+    let silent = is_known(name)
+        || headers::is_credential(name)
+        || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        || SUFFIXES.iter().any(|suffix| name.ends_with(suffix));
+    let count = value.len() <= DIGITS_MAX && value.iter().all(u8::is_ascii_digit);
+    value.len() >= VALUE_MIN && !silent && !count
 }
 
 #[cfg(test)]

@@ -101,6 +101,32 @@ pub(crate) fn body_changed(headers: &mut HeaderMap, length: Option<usize>) {
     }
 }
 
+/// Names of headers and parameters that hold what opens something, in lower case, and how others of them end.
+const CREDENTIALS: [&str; 15] = [
+    "api-key",
+    "api_key",
+    "apikey",
+    "authorization",
+    "cookie",
+    "dpop",
+    "key",
+    "proxy-authorization",
+    "set-cookie",
+    "sig",
+    "signature",
+    "token",
+    "x-apikey",
+    "x-functions-key",
+    "x-ms-client-principal",
+];
+const CREDENTIALS_END: [&str; 7] =
+    ["-api-key", "-assertion", "-oidc-accesstoken", "-oidc-data", "-subscription-key", "-token", "_token"];
+
+/// Whether a header or a parameter of the query, by its name in lower case, holds what opens something: never read.
+pub(crate) fn is_credential(name: &str) -> bool {
+    CREDENTIALS.contains(&name) || CREDENTIALS_END.iter().any(|end| name.ends_with(end))
+}
+
 /// Whether a signature or digest covers the body, so that editing it would break what others rely on.
 pub(crate) fn body_is_signed(headers: &HeaderMap) -> bool {
     const SIGNS: [&str; 6] =

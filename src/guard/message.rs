@@ -116,6 +116,7 @@ fn texts(
         text: part.text.as_str(),
         editable: editable && part.editable && part.text.has_way_back(),
         history: placed.history,
+        value: part.value,
     }));
     // A request without text is still a request: what needs no text is judged once for the side.
     let first = choice == 0 && stage == stage_of(side) && side == Side::Request;

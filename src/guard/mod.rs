@@ -8,6 +8,7 @@ pub mod body;
 pub mod budget;
 pub(crate) mod exchange;
 pub(crate) mod fields;
+pub(crate) mod head;
 pub mod headers;
 pub(crate) mod held;
 pub mod layer;

@@ -19,6 +19,7 @@ use tower_service::Service;
 use super::body::{GuardedBody, open_head};
 use super::exchange::{End, Exchange};
 use super::fields;
+use super::head;
 use super::headers;
 use super::message::Side;
 use super::refused::Refused;
@@ -120,7 +121,7 @@ where
         Err((exchange, refused)) => return Ok(refuse(&asked, exchange, &refused).await),
     };
 
-    let up = match take_request(&mut exchange, &mut asked, &mut head.headers, body).await {
+    let up = match take_request(&mut exchange, &mut asked, &mut head, body).await {
         Ok(up) => up,
         Err(Some(refused)) => return Ok(refuse(&asked, exchange, &refused).await),
         // The client left while it was sending: nobody waits for an answer.
@@ -151,10 +152,10 @@ where
 async fn take_request<B: Body<Data = Bytes>>(
     exchange: &mut Exchange,
     asked: &mut Asked,
-    headers: &mut HeaderMap,
+    head: &mut http::request::Parts,
     body: B,
 ) -> Result<GuardedBody<B>, Option<Refused>> {
-    let empty = whole::is_empty(headers, &body);
+    let empty = whole::is_empty(&head.headers, &body);
     let max = exchange.route().body_max;
     let collected = if empty {
         Collected::Whole(Bytes::new())
@@ -165,22 +166,27 @@ async fn take_request<B: Body<Data = Bytes>>(
         Collected::Whole(bytes) => bytes,
         Collected::TooLarge(first, rest) => {
             let why = Why::Unreadable(Code::BodyTooLarge);
-            return pass_or(exchange.unread(Stage::Request, why, "request_body"), first, rest);
+            let refused = exchange.unread(Stage::Request, why, "request_body");
+            return pass_or(refused.or_else(|| head::judge(exchange, head)), first, rest);
         }
         Collected::NoRoom(first, rest) => {
             // The room may be there in a moment: this refusal may be retried.
             let refused = exchange.unread(Stage::Request, Why::Unreadable(Code::BodyTooLarge), "body_budget");
-            return pass_or(refused.map(|_| Refused::unread(Stage::Request, Why::Engine)), first, rest);
+            let refused = refused.map(|_| Refused::unread(Stage::Request, Why::Engine));
+            return pass_or(refused.or_else(|| head::judge(exchange, head)), first, rest);
         }
         Collected::Failed(_) => return Err(None),
     };
     exchange.requested(&original);
-    let judged = whole::decode(headers, &original, max, exchange.lease())
-        .and_then(|decoded| whole::judge(exchange, asked.adapter, Side::Request, headers, decoded));
+    let judged = whole::decode(&head.headers, &original, max, exchange.lease())
+        .and_then(|decoded| whole::judge(exchange, asked.adapter, Side::Request, &head.headers, decoded));
+    // After the body: what the task is about may decide which rules apply.
+    let beside = head::judge(exchange, head);
     let judged = match judged {
         Ok(judged) => judged,
         Err(error) => {
-            return match exchange.unread(Stage::Request, Why::Unreadable(error.code), error.code.as_str()) {
+            let unread = exchange.unread(Stage::Request, Why::Unreadable(error.code), error.code.as_str());
+            return match unread.or(beside) {
                 Some(refused) => Err(Some(refused)),
                 None => Ok(GuardedBody::full(original)),
             };
@@ -190,9 +196,10 @@ async fn take_request<B: Body<Data = Bytes>>(
     if !exchange.acts() {
         return Ok(GuardedBody::full(original));
     }
-    if let Some(refused) = judged.ruling.refused {
+    if let Some(refused) = judged.ruling.refused.or(beside) {
         return Err(Some(refused));
     }
+    let headers = &mut head.headers;
     let after = judged.changed.as_ref().unwrap_or(&judged.decoded);
     if let Err(error) = asked.adapter.mirror(headers, &judged.decoded, after) {
         let refused = exchange.unread(Stage::Request, Why::Unreadable(error.code), error.code.as_str());

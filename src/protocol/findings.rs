@@ -275,7 +275,7 @@ impl Findings {
         for Found { choice, fresh, what } in self.found {
             let mut part = |role, text: Text<'b>, editable| {
                 if !text.as_str().is_empty() {
-                    message.parts.push(Part { role, text, fresh, choice, editable });
+                    message.parts.push(Part { role, text, fresh, choice, editable, value: editable });
                 }
             };
             match what {

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use super::error::{Code, ReadError};
-use super::message::{Message, Role};
+use super::message::{Message, Part, Role};
 use super::text::Text;
 use super::tree::Collector;
 
@@ -21,14 +21,32 @@ pub fn read(body: &[u8], role: Role) -> Result<Message<'_>, ReadError> {
     for pair in text.split('&') {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         collector.part(Role::Other, Text::opaque(decode(name)?), 0, false)?;
-        collector.part(role, Text::opaque(decode(value)?), 0, false)?;
+        let text = Text::opaque(decode(value)?);
+        collector.push(Part { role, text, fresh: true, choice: 0, editable: false, value: true })?;
     }
     Ok(collector.message)
 }
 
+/// The path of a target with its escapes undone; as it is written where one is broken.
+pub fn path(path: &str) -> Cow<'_, str> {
+    unescape(path, false).unwrap_or(Cow::Borrowed(path))
+}
+
+/// The parameters of a query, names and values decoded. Nobody is refused for a broken escape in a query: such a
+/// text is given as it is written.
+pub fn parameters(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    let read = |text| decode(text).unwrap_or(Cow::Borrowed(text));
+    query.split('&').map(move |pair| pair.split_once('=').unwrap_or((pair, ""))).map(move |(n, v)| (read(n), read(v)))
+}
+
 /// A text with its `+` and percent escapes undone.
 pub(super) fn decode(text: &str) -> Result<Cow<'_, str>, ReadError> {
-    if !text.contains(['%', '+']) {
+    unescape(text, true)
+}
+
+/// The same; `plus`: a plus sign is a blank.
+fn unescape(text: &str, plus: bool) -> Result<Cow<'_, str>, ReadError> {
+    if !(text.contains('%') || plus && text.contains('+')) {
         return Ok(Cow::Borrowed(text));
     }
     let bad = || ReadError::new(Code::InvalidCoding, 0);
@@ -36,7 +54,7 @@ pub(super) fn decode(text: &str) -> Result<Cow<'_, str>, ReadError> {
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
         out.push(match byte {
-            b'+' => b' ',
+            b'+' if plus => b' ',
             b'%' => {
                 let mut digit = || bytes.next().and_then(|b| char::from(b).to_digit(16)).ok_or_else(bad);
                 let (high, low) = (digit()?, digit()?);
@@ -62,6 +80,13 @@ mod tests {
     fn names_and_values_are_decoded() {
         assert_eq!(texts("a=1+2&b%20c=%C3%A9&d&=e").unwrap(), ["a", "1 2", "b c", "\u{e9}", "d", "e"]);
         assert_eq!(texts("").unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn parameters_of_a_query_are_decoded_where_they_can_be() {
+        let read: Vec<_> = parameters("a%20b=%C3%A9+1&c&d=50%&=e").map(|(name, value)| format!("{name}|{value}")).collect();
+        assert_eq!(read, ["a b|\u{e9} 1", "c|", "d|50%", "|e"]);
+        assert_eq!((path("/a%20b+c").as_ref(), path("/50%").as_ref()), ("/a b+c", "/50%"));
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub struct Part<'b> {
     pub choice: u32,
     /// Whether it may be rewritten. Keys, numbers, signed parts and transcoded bodies may not.
     pub editable: bool,
+    /// Whether it is a value among others, as the members of an object are. Keys and numbers are not.
+    pub value: bool,
 }
 
 /// How a call's arguments are to be read.

@@ -9,7 +9,7 @@
 use super::error::{Code, ReadError};
 use super::form;
 use super::generic;
-use super::message::{Message, Role};
+use super::message::{Message, Part, Role};
 use super::text::Text;
 use super::tree::Collector;
 
@@ -111,7 +111,7 @@ fn one<'b>(part: &'b [u8], role: Role, collector: &mut Collector<'b>) -> Result<
     }
     let message = generic::read(content, role, 0)?;
     for part in message.parts {
-        collector.part(part.role, part.text, 0, false)?;
+        collector.push(Part { editable: false, ..part })?;
     }
     for unread in message.unread {
         collector.unread(unread.what, unread.reason);

@@ -188,13 +188,18 @@ pub(super) struct Collector<'b> {
 impl<'b> Collector<'b> {
     /// Adds a text, unless it is empty.
     pub(super) fn part(&mut self, role: Role, text: Text<'b>, choice: u32, editable: bool) -> Result<(), ReadError> {
-        if text.as_str().is_empty() {
+        self.push(Part { role, text, fresh: true, choice, editable, value: editable })
+    }
+
+    /// Adds a part, unless it is empty.
+    pub(super) fn push(&mut self, part: Part<'b>) -> Result<(), ReadError> {
+        if part.text.as_str().is_empty() {
             return Ok(());
         }
         if self.message.parts.len() >= TEXTS_MAX {
-            return Err(ReadError::new(Code::TooManyTexts, text.raw().map_or(0, |at| at.start)));
+            return Err(ReadError::new(Code::TooManyTexts, part.text.raw().map_or(0, |at| at.start)));
         }
-        self.message.parts.push(Part { role, text, fresh: true, choice, editable });
+        self.message.parts.push(part);
         Ok(())
     }
 

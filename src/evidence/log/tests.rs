@@ -125,6 +125,7 @@ fn a_record_too_large_is_written_small() {
         breach: false,
         count: 1u32.into(),
         detector: Some(huge.as_str().into()),
+        place: Some(huge.as_str().into()),
         predicate: huge.as_str().into(),
         score_bp: None,
         severity: crate::base::verdict::Severity::Minor,

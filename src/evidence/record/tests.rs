@@ -21,6 +21,7 @@ fn exchange(s: &str, n: u32) -> Exchange {
         breach: n % 2 == 0,
         count: Int::from(n),
         detector: text(s),
+        place: text(s),
         predicate: Text::from(s),
         score_bp: Some(Int::from(9_900u32)),
         severity: Severity::Major,
