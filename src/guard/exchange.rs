@@ -205,7 +205,7 @@ impl Exchange {
 
     /// Whether the deployment takes a fact from this header: then it is no word of the caller's.
     pub(crate) fn is_fact(&self, header: &HeaderName) -> bool {
-        self.shared.facts.iter().any(|source| source.header == header)
+        self.lane() == Lane::Inbound && self.shared.facts.iter().any(|source| source.header == header)
     }
 
     /// Opens the gate of a stage for the channels of a stream.

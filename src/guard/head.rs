@@ -15,7 +15,7 @@ use super::headers;
 use super::refused::Refused;
 use crate::engine::event::HeadText;
 use crate::engine::placing::MessagePart;
-use crate::protocol::form;
+use crate::protocol::{Adapter, form};
 
 /// What hops note of a request.
 const HOPS: [&str; 13] = [
@@ -36,10 +36,12 @@ const HOPS: [&str; 13] = [
 const HOPS_BEGIN: [&str; 4] = ["x-b3-", "x-envoy-", "x-forwarded-", "x-servanda-"];
 const HOPS_END: [&str; 3] = ["-correlation-id", "-request-id", "-trace-id"];
 
-/// Judges the head of a request. What is given back refuses it.
-pub(super) fn judge(exchange: &mut Exchange, head: &Parts) -> Option<Refused> {
+/// Judges the head of a request. What is given back refuses it. `mirroring` is the protocol that holds headers against
+/// the body, where there is a body that it has read: what such a header repeats is judged there, and rewritten with it.
+pub(super) fn judge(exchange: &mut Exchange, head: &Parts, mirroring: Option<&dyn Adapter>) -> Option<Refused> {
     let placed = exchange.place(MessagePart::RequestText)?;
-    let judged = |name: &str| !is_of_hops(name) && !fields::is_known(name) && !headers::is_credential(name);
+    let mirrored = |name: &str| mirroring.is_some_and(|adapter| adapter.mirrors(name));
+    let judged = |name: &str| !(is_of_hops(name) || fields::is_known(name) || headers::is_credential(name) || mirrored(name));
     let fields = head.headers.iter().filter(|(name, _)| judged(name.as_str()) && !exchange.is_fact(name));
     let fields: Vec<(&str, Cow<'_, str>)> =
         fields.map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes()))).collect();

@@ -167,13 +167,13 @@ async fn take_request<B: Body<Data = Bytes>>(
         Collected::TooLarge(first, rest) => {
             let why = Why::Unreadable(Code::BodyTooLarge);
             let refused = exchange.unread(Stage::Request, why, "request_body");
-            return pass_or(refused.or_else(|| head::judge(exchange, head)), first, rest);
+            return pass_or(refused.or_else(|| head::judge(exchange, head, None)), first, rest);
         }
         Collected::NoRoom(first, rest) => {
             // The room may be there in a moment: this refusal may be retried.
             let refused = exchange.unread(Stage::Request, Why::Unreadable(Code::BodyTooLarge), "body_budget");
             let refused = refused.map(|_| Refused::unread(Stage::Request, Why::Engine));
-            return pass_or(refused.or_else(|| head::judge(exchange, head)), first, rest);
+            return pass_or(refused.or_else(|| head::judge(exchange, head, None)), first, rest);
         }
         Collected::Failed(_) => return Err(None),
     };
@@ -181,7 +181,8 @@ async fn take_request<B: Body<Data = Bytes>>(
     let judged = whole::decode(&head.headers, &original, max, exchange.lease())
         .and_then(|decoded| whole::judge(exchange, asked.adapter, Side::Request, &head.headers, decoded));
     // After the body: what the task is about may decide which rules apply.
-    let beside = head::judge(exchange, head);
+    let mirroring = judged.as_ref().ok().filter(|judged| !judged.decoded.is_empty()).map(|_| asked.adapter);
+    let beside = head::judge(exchange, head, mirroring);
     let judged = match judged {
         Ok(judged) => judged,
         Err(error) => {

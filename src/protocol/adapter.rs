@@ -48,6 +48,12 @@ pub trait Adapter: std::fmt::Debug + Send + Sync {
     /// stay as they are. A body that cannot be kept in part is replaced whole.
     fn refuse_answer(&self, refusal: &Refusal<'_>, body: &[u8], choices: &[u32], notes: &RequestNotes) -> Answer;
 
+    /// Whether [`mirror`](Self::mirror) holds this header of a request with a body against it: then it says nothing
+    /// that the body does not.
+    fn mirrors(&self, _header: &str) -> bool {
+        false
+    }
+
     /// Compares what the head of a request repeats of the body that came, and writes it by the body that
     /// goes on.
     fn mirror(&self, _headers: &mut HeaderMap, _before: &[u8], _after: &[u8]) -> Result<(), ReadError> {

@@ -61,6 +61,10 @@ impl Adapter for Mcp {
         refuse::answer(refusal, body, choices, notes)
     }
 
+    fn mirrors(&self, header: &str) -> bool {
+        matches!(header, "mcp-method" | "mcp-name") || header.starts_with("mcp-param-")
+    }
+
     fn mirror(&self, headers: &mut HeaderMap, before: &[u8], after: &[u8]) -> Result<(), ReadError> {
         head::mirror(headers, before, after)
     }

@@ -272,3 +272,20 @@ fn what_one_value_holds_is_counted_once() {
     let hits = record["hits"].as_array().unwrap();
     assert_eq!((hits.len(), hits[0]["count"].as_u64(), hits[0].get("place")), (1, Some(1), None), "{record}");
 }
+
+#[test]
+fn a_header_that_mirrors_the_body_is_rewritten_with_it() {
+    let layer = GuardLayer::builder(Live::new(Arc::clone(&PROGRAM))).without_evidence().route(enforce()).build();
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "send", "arguments": {"to": "jane@example.com"}}});
+    let headers = [("mcp-method", "tools/call"), ("mcp-name", "send"), ("mcp-param-to", "jane@example.com")];
+    let (guard, agent) = behind(&layer, Script::json(json!({"jsonrpc": "2.0", "id": 1, "result": {}}).to_string()));
+    let (head, answer) = send(&guard, request("/mcp", &headers, &body));
+    assert_eq!(head.status.as_u16(), 200, "{}", String::from_utf8_lossy(&answer));
+    let asked = agent.asked.lock().unwrap();
+    assert_eq!(asked[0].0["mcp-param-to"], "[pii.email]");
+    assert!(!String::from_utf8_lossy(&asked[0].1).contains("jane"));
+    // Of another protocol, or without a body, it is a header like any other.
+    refused("14 a header that mirrors nothing", "mcp-param-to", "pii.email", || request(CHAT, &headers[2..], &nothing()));
+    let listen = || Request::get("/mcp").header("mcp-param-to", "jane@example.com").body(Full::default()).unwrap();
+    assert_eq!(ask(Mode::Enforce, listen()).2["act"], "block");
+}
