@@ -204,6 +204,44 @@ async fn recorded_traffic_passes_byte_for_byte() {
     }
 }
 
+/// Looks for what may be found over a seam, and for what a head could hold.
+const KEYS: &str = "\
+format: 1
+pact: keys
+version: '1.0.0'
+subject: {agent: 'did:web:vendor.example:agents:first', counterparty: 'did:web:customer.example'}
+predicates:
+  - {id: keys, dimension: safety, severity: critical, at: [request, call], check: {match: [secret, pii]}, act: block}
+evidence:
+  sources: {guard: interaction/1}
+penalty:
+  critical: {score: -100, pause: until_review, review: human, notify: [counterparty]}
+renewal: {effective: 2026-01-01, expires: 2036-01-01, counters_on_extension: reset}
+";
+
+#[tokio::test]
+async fn nothing_is_found_in_recorded_heads_and_over_recorded_values() {
+    let Some(folder) = std::env::var_os("SERVANDA_DATA").map(PathBuf::from).filter(|folder| folder.is_dir()) else {
+        println!("skipped: SERVANDA_DATA names no folder with recorded traffic");
+        return;
+    };
+    let program = Arc::new(Program::compile_text(KEYS).unwrap());
+    let exchanges = exchanges(&folder);
+    let dir = tempfile::tempdir().unwrap();
+    let log = Log::open(dir.path()).unwrap();
+    let route = Route { mode: Mode::Observe, ..enforce() };
+    let layer = GuardLayer::builder(Live::new(program)).evidence(log.handle()).route(route).build();
+    for exchange in &exchanges {
+        passes(exchange, &layer, Mode::Observe).await;
+    }
+    log.close().unwrap();
+    let records = written(dir.path());
+    let hits = records.iter().filter(|r| r["kind"] == "exchange").flat_map(|r| r["hits"].as_array().into_iter().flatten());
+    let (beside, within): (Vec<&Value>, Vec<&Value>) = hits.partition(|hit| hit.get("place").is_some());
+    println!("{} exchanges, {} hits in bodies", exchanges.len(), within.len());
+    assert!(beside.is_empty(), "{beside:#?}");
+}
+
 /// Takes out one card, wherever it stands.
 const CARDS: &str = "\
 format: 1
