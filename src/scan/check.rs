@@ -39,6 +39,7 @@ pub(super) fn look_ahead(verify: Verify) -> usize {
         Verify::Phone => phone::LOOK_AHEAD,
         Verify::Email => 1,
         Verify::Iban
+        | Verify::Isbn
         | Verify::Token
         | Verify::AssignedSecret
         | Verify::Filled
@@ -85,6 +86,7 @@ pub(super) fn verify(verify: Verify, bytes: &[u8], (start, end): (usize, usize))
         Verify::BirthDate => whole(thing::birth_date(sight)),
         Verify::Base58check => whole(coin::base58check(sight.text)),
         Verify::Bech32 => whole(coin::bech32(sight.text)),
+        Verify::Isbn => thing::isbn(sight.text),
         Verify::Alone => whole(stands_alone(sight)),
         _ => whole(stands_alone(sight) && numbered(verify, sight.text)),
     }?;

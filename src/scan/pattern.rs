@@ -274,6 +274,8 @@ words! {
         Imei = "imei",
         /// Number of a vehicle.
         Vin = "vin",
+        /// Number of a book.
+        Isbn = "isbn",
         /// Bank code: its country.
         Bic = "bic",
         /// Hardware address.

@@ -1,7 +1,7 @@
 //! Numbers of things and places that lead to a person: devices, vehicles, banks, coordinates.
 
 use super::digits::{day, luhn, number};
-use super::{Sight, inside_number};
+use super::{Part, Sight, inside_number};
 
 /// A hardware address (IEEE 802) that names a device: not nothing, not everybody, not part of a longer row.
 pub(super) fn mac(sight: Sight<'_>) -> bool {
@@ -34,6 +34,31 @@ pub(super) fn vin(code: &[u8]) -> bool {
     let sum: u32 = code.iter().zip(WEIGHTS).map(|(b, w)| value(*b) * w).sum();
     let letters = code.iter().filter(|b| b.is_ascii_alphabetic()).count();
     code.len() == 17 && letters >= 3 && b"0123456789X".get(sum as usize % 11) == code.get(8)
+}
+
+/// The number of a book (ISO 2108) behind its word: ten digits by weights modulo 11, or thirteen by those of the EAN,
+/// whichever ends first. What follows in the match is not of it, such as a year.
+pub(super) fn isbn(text: &[u8]) -> Part {
+    let number = text.get(4..)?;
+    let number = number.strip_prefix(b"-10").or_else(|| number.strip_prefix(b"-13")).unwrap_or(number);
+    let from = text.len() - number.len();
+    // Digits so far, and both sums over them.
+    let (mut count, mut ten, mut ean) = (0, 0, 0);
+    for (at, byte) in number.iter().enumerate() {
+        let value = match byte {
+            b'0'..=b'9' => u32::from(byte - b'0'),
+            b'X' | b'x' if count == 9 => 10,
+            _ => continue,
+        };
+        ten += value * 10_u32.saturating_sub(count);
+        ean += value * if count % 2 == 0 { 1 } else { 3 };
+        count += 1;
+        let goes_on = number.get(at + 1).is_some_and(u8::is_ascii_digit);
+        if !goes_on && ((count == 10 && ten % 11 == 0) || (count == 13 && ean % 10 == 0)) {
+            return Some((0, from + at + 1));
+        }
+    }
+    None
 }
 
 /// Countries (ISO 3166-1) and Kosovo, as bank codes have them.
@@ -84,6 +109,19 @@ mod tests {
         assert!(!vin(b"1M8GDM9AXKP042789"));
         assert!(imei(&[4, 9, 0, 1, 5, 4, 2, 0, 3, 2, 3, 7, 5, 1, 8]) && !imei(&[4, 9, 0, 1, 5, 4, 2, 0, 3, 2, 3, 7, 5, 1, 9]));
         assert!(bic(b"DEUTDEFF500") && !bic(b"DEUTXXFF"));
+        let book = |text: &str| isbn(text.as_bytes()).map(|(_, to)| text[..to].to_owned());
+        for (text, found) in [
+            ("ISBN 978-3-16-148410-0", Some("ISBN 978-3-16-148410-0")),
+            ("ISBN-13: 9780306406157", Some("ISBN-13: 9780306406157")),
+            ("ISBN-10: 0-306-40615-2", Some("ISBN-10: 0-306-40615-2")),
+            ("isbn 080442957X", Some("isbn 080442957X")),
+            ("ISBN 0-306-40615-2 1980", Some("ISBN 0-306-40615-2")),
+            ("ISBN 978-3-16-148410-1", None),
+            ("ISBN 0306406153", None),
+            ("ISBN 03064061522", None),
+        ] {
+            assert_eq!(book(text).as_deref(), found, "{text}");
+        }
         let seen = |text: &str| coordinates(Sight { before: b"", text: text.as_bytes(), after: b"" });
         assert!(seen("52.5200, 13.4050") && seen("-33.8688,151.2093") && !seen("91.0000, 13.4050"));
         let seen = |text: &str| birth_date(Sight { before: b"", text: text.as_bytes(), after: b"" });
