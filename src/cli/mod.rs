@@ -8,6 +8,7 @@ mod check;
 mod compile;
 mod demo;
 mod evidence;
+mod explain;
 mod init;
 mod input;
 mod judge;

@@ -1,5 +1,6 @@
 //! `servanda packs`: what the names in a pact mean, and whether the packs keep their own examples.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -130,8 +131,19 @@ pub(super) fn test(screen: &mut Screen, files: &[PathBuf]) -> Answer {
     }
 }
 
+/// The packs that come with the program, with those in files in the place of their namesakes.
+pub(super) fn with_files(files: &[PathBuf], screen: &mut Screen) -> Result<Cow<'static, Packs>, CliError> {
+    if files.is_empty() {
+        return Ok(Cow::Borrowed(Packs::shipped()));
+    }
+    let Some(own) = read(files, screen)? else {
+        return Err(CliError::new("a pack file cannot be used").help("`servanda packs test FILE` runs its examples"));
+    };
+    Ok(Cow::Owned(Packs::shipped().clone().overlaid(own)))
+}
+
 /// Reads pack files and tells their mistakes. None when one has some.
-pub(super) fn read(files: &[PathBuf], screen: &mut Screen) -> Result<Option<Packs>, CliError> {
+fn read(files: &[PathBuf], screen: &mut Screen) -> Result<Option<Packs>, CliError> {
     let mut texts = Vec::new();
     for path in files {
         texts.push((path.display().to_string(), input::document(path)?));

@@ -3,7 +3,6 @@
 //! One text, lines of JSON, or a folder walked in parallel. What was found is named with its place; the
 //! text itself is printed only with `--show`, since what is found is often secret.
 
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,9 +10,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::explain::{self, Grounds, Refused};
 use super::input;
 use super::render::{Answer, CliError, Outcome, Paint, Screen, count, short};
-use crate::pact::pack::{Packs, under};
+use crate::pact::model::MatchCheck;
+use crate::pact::pack::under;
+use crate::scan::span::Hit;
 use crate::scan::{Scanner, Scratch};
 
 /// Arguments of `servanda scan`.
@@ -38,6 +40,9 @@ pub(super) struct Scan {
     /// Print what was found, not only where.
     #[arg(long)]
     show: bool,
+    /// Tell what each score is made of, and what was looked at and did not count. Slow.
+    #[arg(long)]
+    explain: bool,
     /// A file, a folder, or `-` for standard input.
     #[arg(value_name = "PATH")]
     path: Option<PathBuf>,
@@ -52,17 +57,36 @@ struct Finding {
     detector: String,
     score: f64,
     pack: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<Grounds>,
 }
 
 /// What was found in one text.
-#[derive(Debug, Serialize)]
-struct Found<Id: Serialize> {
-    #[serde(flatten)]
-    id: Id,
+#[derive(Debug, Default, Serialize)]
+struct Found {
     findings: Vec<Finding>,
+    /// What was looked at and did not count, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_counted: Option<Vec<Refused>>,
     /// Hits beyond the ceiling, counted and not listed.
     #[serde(skip_serializing_if = "is_zero")]
     more: u64,
+}
+
+/// The same with what the text is called.
+#[derive(Debug, Serialize)]
+struct Named<Id: Serialize> {
+    #[serde(flatten)]
+    id: Id,
+    #[serde(flatten)]
+    found: Found,
+}
+
+/// What scans, and which predicates ask for what.
+struct Eye {
+    scanner: Scanner,
+    asking: Vec<(String, MatchCheck)>,
+    explain: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
@@ -90,21 +114,21 @@ struct FileId {
 impl Scan {
     /// Scans what was named.
     pub(super) fn run(&self, screen: &mut Screen) -> Answer {
-        let scanner = self.scanner(screen)?;
+        let eye = self.eye(screen)?;
         match &self.path {
-            _ if self.jsonl => self.lines(&scanner, screen),
-            Some(path) if path.is_dir() => self.folder(&scanner, path, screen),
+            _ if self.jsonl => self.lines(&eye, screen),
+            Some(path) if path.is_dir() => self.folder(&eye, path, screen),
             path => {
                 let text = input::text(path.as_deref())?;
-                let (findings, more) = findings(&scanner, &mut Scratch::new(&scanner), &text);
+                let found = eye.look(&mut Scratch::new(&eye.scanner), &text);
                 let name = path.clone().filter(|p| p.as_path() != Path::new("-"));
-                let failed = self.fails(&findings);
+                let failed = self.fails(&found);
                 if screen.is_json() {
                     let path = name.unwrap_or_else(|| PathBuf::from("-"));
-                    screen.json(&Found { id: FileId { path }, findings, more })?;
+                    screen.json(&Named { id: FileId { path }, found })?;
                 } else {
-                    self.print(screen, name.as_deref(), &text, &findings, more)?;
-                    if findings.is_empty() {
+                    self.print(screen, name.as_deref(), &text, &found)?;
+                    if found.findings.is_empty() {
                         screen.note("nothing found");
                     }
                 }
@@ -113,18 +137,12 @@ impl Scan {
         }
     }
 
-    fn scanner(&self, screen: &mut Screen) -> Result<Scanner, CliError> {
+    fn eye(&self, screen: &mut Screen) -> Result<Eye, CliError> {
         if let Some(path) = &self.pact {
-            return super::source::scanner_of(path, screen);
+            let (scanner, checked) = super::source::scanner_of(path, screen)?;
+            return Ok(Eye { scanner, asking: explain::asking(checked.pact()), explain: self.explain });
         }
-        let packs = if self.pack_file.is_empty() {
-            Cow::Borrowed(Packs::shipped())
-        } else {
-            let Some(own) = super::packs::read(&self.pack_file, screen)? else {
-                return Err(CliError::new("a pack file cannot be used").help("`servanda packs test FILE` runs its examples"));
-            };
-            Cow::Owned(Packs::shipped().clone().overlaid(own))
-        };
+        let packs = super::packs::with_files(&self.pack_file, screen)?;
         if let Some(unknown) = self.packs.iter().find(|name| packs.get(name).is_none()) {
             let known: Vec<&str> = packs.iter().map(|p| p.name.as_str()).collect();
             return Err(CliError::new(format!("no pack `{unknown}`")).help(format!("there are: {}", known.join(", "))));
@@ -132,24 +150,25 @@ impl Scan {
         let wanted = |name: &str| self.packs.is_empty() || self.packs.iter().any(|p| p == name);
         let patterns = packs.entries().filter(|(p, _)| wanted(&p.name)).map(|(_, e)| e.pattern.clone()).collect();
         let topics = packs.topics().filter(|(p, _)| wanted(&p.name)).map(|(_, t)| t.topic.clone()).collect();
-        Scanner::new(patterns, topics).map_err(|e| CliError::new(e.to_string()))
+        let scanner = Scanner::new(patterns, topics).map_err(|e| CliError::new(e.to_string()))?;
+        Ok(Eye { scanner, asking: Vec::new(), explain: self.explain })
     }
 
-    fn fails(&self, findings: &[Finding]) -> bool {
+    fn fails(&self, found: &Found) -> bool {
         let named = |label: &str| self.fail_on.iter().any(|f| f == "any" || under(label, f));
-        findings.iter().any(|f| named(&f.label))
+        found.findings.iter().any(|f| named(&f.label))
     }
 
-    fn lines(&self, scanner: &Scanner, screen: &mut Screen) -> Answer {
-        let mut scratch = Scratch::new(scanner);
+    fn lines(&self, eye: &Eye, screen: &mut Screen) -> Answer {
+        let mut scratch = Scratch::new(&eye.scanner);
         let mut outcome = Outcome::Fine;
         let mut unreadable = 0usize;
         input::lines(self.path.as_deref(), |number, line| {
             match serde_json::from_str::<Line<'_>>(line) {
                 Ok(Line { id, text }) => {
-                    let (findings, more) = findings(scanner, &mut scratch, &text);
-                    outcome = outcome.and(Outcome::of(!self.fails(&findings)));
-                    screen.json_line(&Found { id: LineId { id }, findings, more })?;
+                    let found = eye.look(&mut scratch, &text);
+                    outcome = outcome.and(Outcome::of(!self.fails(&found)));
+                    screen.json_line(&Named { id: LineId { id }, found })?;
                 }
                 Err(error) => {
                     unreadable += 1;
@@ -164,7 +183,7 @@ impl Scan {
         Ok(outcome)
     }
 
-    fn folder(&self, scanner: &Scanner, folder: &Path, screen: &mut Screen) -> Answer {
+    fn folder(&self, eye: &Eye, folder: &Path, screen: &mut Screen) -> Answer {
         let mut paths = Vec::new();
         walk(folder, &mut paths)?;
         let bar = screen.progress("scanning", paths.len() as u64);
@@ -174,15 +193,15 @@ impl Scan {
         std::thread::scope(|scope| {
             for _ in 0..workers {
                 scope.spawn(|| {
-                    let mut scratch = Scratch::new(scanner);
+                    let mut scratch = Scratch::new(&eye.scanner);
                     while let Some((at, path)) = {
                         let at = next.fetch_add(1, Ordering::Relaxed);
                         paths.get(at).map(|p| (at, p))
                     } {
                         let result = input::text(Some(path)).map(|text| {
-                            let (findings, more) = findings(scanner, &mut scratch, &text);
-                            let text = if findings.is_empty() { String::new() } else { text };
-                            (text, findings, more)
+                            let found = eye.look(&mut scratch, &text);
+                            let text = if found.is_empty() { String::new() } else { text };
+                            (text, found)
                         });
                         bar.inc(1);
                         // A poisoned list is still a list: the panic is told by the scope.
@@ -196,18 +215,18 @@ impl Scan {
         results.sort_by_key(|(at, _)| *at);
         let (mut outcome, mut total, mut unread) = (Outcome::Fine, 0usize, 0usize);
         for ((_, result), path) in results.into_iter().zip(&paths) {
-            let Ok((text, findings, more)) = result else {
+            let Ok((text, found)) = result else {
                 unread += 1;
                 continue;
             };
-            outcome = outcome.and(Outcome::of(!self.fails(&findings)));
-            total += findings.len();
+            outcome = outcome.and(Outcome::of(!self.fails(&found)));
+            total += found.findings.len();
             if screen.is_json() {
-                if !findings.is_empty() {
-                    screen.json_line(&Found { id: FileId { path: path.clone() }, findings, more })?;
+                if !found.is_empty() {
+                    screen.json_line(&Named { id: FileId { path: path.clone() }, found })?;
                 }
             } else {
-                self.print(screen, Some(path), &text, &findings, more)?;
+                self.print(screen, Some(path), &text, &found)?;
             }
         }
         let skipped = if unread == 0 { String::new() } else { format!(", {} not read (no UTF-8 text)", count(unread, "file")) };
@@ -215,65 +234,98 @@ impl Scan {
         Ok(outcome)
     }
 
-    fn print(
-        &self,
-        screen: &mut Screen,
-        path: Option<&Path>,
-        text: &str,
-        findings: &[Finding],
-        more: u64,
-    ) -> Result<(), CliError> {
+    fn print(&self, screen: &mut Screen, path: Option<&Path>, text: &str, found: &Found) -> Result<(), CliError> {
         let name = path.map_or_else(String::new, |p| format!("{}:", short(&p.display().to_string(), 200)));
-        for finding in findings {
-            let before = text.get(..finding.start).unwrap_or("");
+        let place = |at: usize| {
+            let before = text.get(..at).unwrap_or("");
             let line = before.matches('\n').count() + 1;
             let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+            format!("{name}{line}:{column}")
+        };
+        for finding in &found.findings {
+            let place = place(finding.start);
             let label = screen.paint(Paint::Warn, &finding.label);
             let shown = match text.get(finding.start..finding.end) {
                 Some(text) if self.show => format!("  {}", short(text, 80)),
                 _ => String::new(),
             };
-            screen.line(format_args!("{name}{line}:{column}  {label}  {}  {:.2}{shown}", finding.detector, finding.score))?;
+            screen.line(format_args!("{place}  {label}  {}  {:.2}{shown}", finding.detector, finding.score))?;
+            if let Some(why) = &finding.why {
+                why.print(screen, &finding.pack, text)?;
+            }
         }
-        if more > 0 {
-            screen.line(format_args!("{name} and {more} more"))?;
+        if found.more > 0 {
+            screen.line(format_args!("{name} and {} more", found.more))?;
         }
-        Ok(())
+        match &found.not_counted {
+            Some(list) => explain::print_refused(screen, list, place),
+            None => Ok(()),
+        }
     }
 }
 
-/// Hits and topics of a text, in order of place.
-fn findings(scanner: &Scanner, scratch: &mut Scratch, text: &str) -> (Vec<Finding>, u64) {
-    let mut hits = Vec::new();
-    let more = scanner.scan_loosely(text, scratch, &mut hits);
-    let mut out: Vec<Finding> = Vec::with_capacity(hits.len());
-    for hit in &hits {
-        if let Some(pattern) = scanner.pattern(hit.pattern) {
-            out.push(Finding {
-                start: hit.start,
-                end: hit.end,
-                label: pattern.label.clone(),
-                detector: pattern.detector.clone(),
-                score: f64::from(hit.score_bp) / 10_000.0,
-                pack: pattern.pack.clone(),
-            });
-        }
+impl Found {
+    fn is_empty(&self) -> bool {
+        self.findings.is_empty() && self.not_counted.as_ref().is_none_or(Vec::is_empty)
     }
-    for (topic, sum) in scanner.topics_of(scratch) {
-        if let Some(topic) = scanner.topic(topic) {
-            // A sum at the threshold is as good as a guess; twice the threshold is three quarters sure.
-            let score = 1.0 - f64::from(topic.weighted.threshold) / (2.0 * f64::from(sum.max(1)));
-            out.push(Finding {
-                start: 0,
-                end: text.len(),
-                label: topic.label.clone(),
-                detector: topic.label.clone(),
-                score: (score * 10_000.0).round() / 10_000.0,
-                pack: topic.pack.clone(),
-            });
+}
+
+impl Eye {
+    /// Hits and topics of a text, in order of place.
+    fn look(&self, scratch: &mut Scratch, text: &str) -> Found {
+        if self.explain {
+            return self.look_closely(text);
         }
+        let mut hits = Vec::new();
+        let more = self.scanner.scan_loosely(text, scratch, &mut hits);
+        let mut findings: Vec<Finding> = hits.iter().filter_map(|hit| self.hit(hit)).collect();
+        findings.extend(self.scanner.topics_of(scratch).iter().filter_map(|(topic, sum)| self.topic(text, *topic, *sum)));
+        Found { findings, not_counted: None, more }
     }
-    (out, more)
+
+    fn look_closely(&self, text: &str) -> Found {
+        let told = self.scanner.explain(text);
+        let mut findings = Vec::with_capacity(told.hits.len());
+        for (hit, why) in &told.hits {
+            let why = Some(Grounds::of_hit(&self.scanner, hit, why, &self.asking));
+            findings.extend(self.hit(hit).map(|finding| Finding { why, ..finding }));
+        }
+        for (topic, sum, counted) in &told.topics {
+            let threshold = self.scanner.topic(*topic).map_or(0, |topic| topic.weighted.threshold);
+            let why = Some(Grounds::of_topic(threshold, *sum, counted));
+            findings.extend(self.topic(text, *topic, *sum).map(|finding| Finding { why, ..finding }));
+        }
+        let not_counted = Some(explain::refused(&self.scanner, &told.turned_away));
+        Found { findings, not_counted, more: told.more }
+    }
+
+    fn hit(&self, hit: &Hit) -> Option<Finding> {
+        let pattern = self.scanner.pattern(hit.pattern)?;
+        Some(Finding {
+            start: hit.start,
+            end: hit.end,
+            label: pattern.label.clone(),
+            detector: pattern.detector.clone(),
+            score: f64::from(hit.score_bp) / 10_000.0,
+            pack: pattern.pack.clone(),
+            why: None,
+        })
+    }
+
+    fn topic(&self, text: &str, topic: u32, sum: u32) -> Option<Finding> {
+        let topic = self.scanner.topic(topic)?;
+        // A sum at the threshold is as good as a guess; twice the threshold is three quarters sure.
+        let score = 1.0 - f64::from(topic.weighted.threshold) / (2.0 * f64::from(sum.max(1)));
+        Some(Finding {
+            start: 0,
+            end: text.len(),
+            label: topic.label.clone(),
+            detector: topic.label.clone(),
+            score: (score * 10_000.0).round() / 10_000.0,
+            pack: topic.pack.clone(),
+            why: None,
+        })
+    }
 }
 
 /// Every file below a folder, sorted; links are not followed.

@@ -24,9 +24,14 @@ pub(super) struct Source {
 
 /// Reads a pact and tells its mistakes. None when it has errors.
 pub(super) fn read(path: &Path, screen: &mut Screen) -> Result<Option<Source>, CliError> {
+    read_with(path, Packs::shipped(), screen)
+}
+
+/// The same with other packs than those that come with the program.
+pub(super) fn read_with(path: &Path, packs: &Packs, screen: &mut Screen) -> Result<Option<Source>, CliError> {
     let text = input::document(path)?;
     let name = safe(&path.display().to_string()).into_owned();
-    let (checked, mistakes) = pact::read(&text, Packs::shipped());
+    let (checked, mistakes) = pact::read(&text, packs);
     screen.diagnostics(&name, &text, &mistakes);
     Ok(checked.map(|checked| Source { name, text, checked }))
 }
@@ -34,7 +39,12 @@ pub(super) fn read(path: &Path, screen: &mut Screen) -> Result<Option<Source>, C
 impl Source {
     /// Compiles it and tells what cannot be compiled. None when something cannot.
     pub(super) fn compile(&self, screen: &mut Screen) -> Option<Program> {
-        match compile(std::slice::from_ref(&self.checked), Packs::shipped()) {
+        self.compile_with(Packs::shipped(), screen)
+    }
+
+    /// The same with other packs.
+    pub(super) fn compile_with(&self, packs: &Packs, screen: &mut Screen) -> Option<Program> {
+        match compile(std::slice::from_ref(&self.checked), packs) {
             Ok(program) => Some(program),
             Err(mistakes) => {
                 screen.diagnostics(&self.name, &self.text, &mistakes);
@@ -66,13 +76,14 @@ pub(super) fn program(path: &Path, screen: &mut Screen) -> Result<(Arc<Program>,
     Ok((Arc::new(program), source.checked))
 }
 
-/// The scanner of the packs that a pact uses and of its own detectors.
-pub(super) fn scanner_of(path: &Path, screen: &mut Screen) -> Result<Scanner, CliError> {
+/// The scanner of the packs that a pact uses and of its own detectors, and the pact.
+pub(super) fn scanner_of(path: &Path, screen: &mut Screen) -> Result<(Scanner, CheckedPact), CliError> {
     let (_, checked) = program(path, screen)?;
     let packs = Packs::shipped();
     let used = |name: &str| checked.used_packs().contains(name);
     let mut patterns: Vec<_> = packs.entries().filter(|(p, _)| used(&p.name)).map(|(_, e)| e.pattern.clone()).collect();
     patterns.extend(checked.pact().detectors.iter().map(crate::pact::model::Detector::pattern));
     let topics = packs.topics().filter(|(p, _)| used(&p.name)).map(|(_, t)| t.topic.clone()).collect();
-    Scanner::new(patterns, topics).map_err(|e| CliError::new(e.to_string()))
+    let scanner = Scanner::new(patterns, topics).map_err(|e| CliError::new(e.to_string()))?;
+    Ok((scanner, checked))
 }

@@ -20,36 +20,63 @@ pub(super) fn look_ahead(context: &Context) -> usize {
     if context.lone_bp.is_some() { words.max(LONE) } else { words }
 }
 
+/// What decided the score of a match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ground<'c> {
+    /// A word for it, and where it stands.
+    For(&'c str, usize),
+    /// A word against it, and where it stands.
+    Against(&'c str, usize),
+    /// Nothing stands beside it.
+    Lone,
+    /// What stands beside it says nothing.
+    Silent,
+}
+
 /// The score of a match at this place, in hundredths of a percent; none where it does not count.
-pub(super) fn score(context: &Context, plain_bp: u16, bytes: &[u8], (start, end): (usize, usize)) -> Option<u16> {
+pub(super) fn score(context: &Context, plain_bp: u16, bytes: &[u8], place: (usize, usize)) -> Option<u16> {
+    decide(context, plain_bp, bytes, place).0
+}
+
+/// The score, and what decided it.
+pub(super) fn decide<'c>(
+    context: &'c Context,
+    plain_bp: u16,
+    bytes: &[u8],
+    (start, end): (usize, usize),
+) -> (Option<u16>, Ground<'c>) {
     let from = start.saturating_sub(BEFORE);
     let to = (end + context.after).min(bytes.len());
-    let near = |words: &[String]| {
-        words.iter().any(|word| has(bytes, (from, start), word) || (context.after > 0 && has(bytes, (end, to), word)))
+    let near = |words: &'c [String]| {
+        words.iter().find_map(|word| {
+            let behind = || (context.after > 0).then(|| find(bytes, (end, to), word)).flatten();
+            Some((word.as_str(), find(bytes, (from, start), word).or_else(behind)?))
+        })
     };
-    if near(&context.words) {
-        return Some(context.score_bp);
+    if let Some((word, at)) = near(&context.words) {
+        return (Some(context.score_bp), Ground::For(word, at));
     }
-    if near(&context.not) {
-        return None;
+    if let Some((word, at)) = near(&context.not) {
+        return (None, Ground::Against(word, at));
     }
     match context.lone_bp {
-        Some(lone) if is_lone(bytes, (start, end)) => Some(lone.max(plain_bp)),
-        _ => (plain_bp > 0).then_some(plain_bp),
+        Some(lone) if is_lone(bytes, (start, end)) => (Some(lone.max(plain_bp)), Ground::Lone),
+        _ => ((plain_bp > 0).then_some(plain_bp), Ground::Silent),
     }
 }
 
-/// Whether a word stands whole between two places.
-fn has(bytes: &[u8], (from, to): (usize, usize), word: &str) -> bool {
-    let (Some(space), word) = (bytes.get(from..to), word.as_bytes()) else { return false };
-    space.windows(word.len().max(1)).enumerate().any(|(at, part)| {
+/// Where a word stands whole between two places.
+fn find(bytes: &[u8], (from, to): (usize, usize), word: &str) -> Option<usize> {
+    let (space, word) = (bytes.get(from..to)?, word.as_bytes());
+    let at = space.windows(word.len().max(1)).enumerate().position(|(at, part)| {
         part.eq_ignore_ascii_case(word) && parted(bytes, from + at) && {
             let behind = from + at + word.len();
             // A plural is the same word.
             let plural = bytes.get(behind).is_some_and(|b| b.eq_ignore_ascii_case(&b's'));
             parted(bytes, behind) || (plural && parted(bytes, behind + 1))
         }
-    })
+    });
+    at.map(|at| from + at)
 }
 
 /// Whether a word may begin or end here: letters stand on one side at most, or a capital begins. Scripts
@@ -100,6 +127,21 @@ mod tests {
         assert_eq!(at("123 is my ssn.", 12), Some(9_000));
         assert_eq!(at("123 is my ssn.", 9), None);
         assert_eq!(at("123 is my ssn.", 0), None);
+    }
+
+    #[test]
+    fn the_word_that_decided_is_told() {
+        let told = |text: &str| {
+            let start = text.find('1').unwrap();
+            let context = context(12);
+            let (score, ground) = decide(&context, 0, text.as_bytes(), (start, start + 3));
+            (score, format!("{ground:?}"))
+        };
+        assert_eq!(told("my SSN: 123"), (Some(9_000), r#"For("ssn", 3)"#.to_owned()));
+        assert_eq!(told("123 (my ssn)"), (Some(9_000), r#"For("ssn", 8)"#.to_owned()));
+        assert_eq!(told("order 123"), (None, r#"Against("order", 0)"#.to_owned()));
+        assert_eq!(told("123"), (Some(5_000), "Lone".to_owned()));
+        assert_eq!(told("a 123 b"), (None, "Silent".to_owned()));
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod byteset;
 mod check;
 mod context;
 mod dictionary;
+pub mod explain;
 mod filter;
 pub mod host;
 mod layer;

@@ -29,6 +29,23 @@ pub struct Pattern {
     pub bytes_max: Option<usize>,
 }
 
+impl Pattern {
+    /// A list of phrases without a name, sure of nothing and of no category.
+    pub(super) fn phrases(list: Vec<String>) -> Self {
+        Self {
+            label: String::new(),
+            detector: String::new(),
+            pack: String::new(),
+            kind: Kind::Phrases(list),
+            verify: None,
+            score_bp: 0,
+            category: DataCategory::Public,
+            context: None,
+            bytes_max: None,
+        }
+    }
+}
+
 /// What stands around a match, and what it scores then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Context {

@@ -10,7 +10,7 @@ use super::pattern::{Weighted, Window};
 use super::regex::View;
 
 /// Most bytes of a sentence: text without ends counts as sentences of this length.
-const SENTENCE_MAX: usize = 240;
+pub(super) const SENTENCE_MAX: usize = 240;
 
 /// Bytes from the first of an end that decide whether it is one.
 pub(super) const AHEAD: usize = 3;
@@ -195,7 +195,7 @@ impl Sums {
 
 /// Whether a sentence ends at `at`: with a full stop, an exclamation or question mark before white space, a
 /// closing quote or bracket, or the end of the text; with a CJK full stop; with an empty line.
-fn ends_at(bytes: &[u8], at: usize) -> bool {
+pub(super) fn ends_at(bytes: &[u8], at: usize) -> bool {
     let next = bytes.get(at + 1);
     match bytes.get(at) {
         Some(b'.' | b'!' | b'?') => {
