@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::input;
 use super::render::{Answer, CliError, Outcome, Paint, Screen, Table, count, safe};
-use crate::pact::{self, Packs};
+use crate::pact;
 use crate::program::compile;
 use crate::program::coverage::{Coverage, How, PredicateCoverage};
 use crate::proxy::config::Config;
@@ -21,6 +21,9 @@ pub(super) struct Check {
     /// A configuration of the sidecar to check as well.
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Use the pack in this file, instead of the one of the same name that comes with the program.
+    #[arg(long, value_name = "FILE")]
+    pack_file: Vec<PathBuf>,
 }
 
 impl Check {
@@ -28,11 +31,12 @@ impl Check {
     pub(super) fn run(&self, screen: &mut Screen) -> Answer {
         let mut outcome = Outcome::Fine;
         let mut reports = Vec::new();
+        let packs = super::packs::with_files(&self.pack_file, screen)?;
         for path in &self.files {
             let text = input::document(path)?;
             let name = safe(&path.display().to_string()).into_owned();
-            let (checked, mut mistakes) = pact::read(&text, Packs::shipped());
-            let program = checked.as_ref().map(|c| compile(std::slice::from_ref(c), Packs::shipped()));
+            let (checked, mut mistakes) = pact::read(&text, &packs);
+            let program = checked.as_ref().map(|c| compile(std::slice::from_ref(c), &packs));
             let coverage = match program {
                 Some(Ok(program)) => Some(program.coverage().clone()),
                 Some(Err(more)) => {

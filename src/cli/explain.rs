@@ -17,6 +17,9 @@ pub(super) struct Grounds {
     /// The score of the detector itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     base: Option<f64>,
+    /// Whether the text says it in disguise or encoded.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    disguised: bool,
     /// The second opinion that the match passed.
     #[serde(skip_serializing_if = "Option::is_none")]
     verified: Option<&'static str>,
@@ -129,6 +132,7 @@ impl Grounds {
         });
         Self {
             base: pattern.map(|pattern| share(pattern.score_bp)),
+            disguised: why.disguised,
             verified: why.verified.map(Verify::as_str),
             around: why.around.as_ref().map(Beside::from),
             threshold: weighted,
@@ -142,6 +146,7 @@ impl Grounds {
     pub(super) fn of_topic(threshold: u32, sum: u32, counted: &[Counted]) -> Self {
         Self {
             base: None,
+            disguised: false,
             verified: None,
             around: None,
             threshold: Some(threshold),
@@ -156,10 +161,13 @@ impl Grounds {
         let base = self.base.map_or_else(String::new, |base| format!("; base score {base:.2}"));
         let verified = self.verified.map_or_else(String::new, |verify| format!("; verified as {verify}"));
         say(screen, format_args!("pack {pack}{base}{verified}"))?;
+        if self.disguised {
+            say(screen, "the text says it in disguise or encoded")?;
+        }
         if let Some(around) = &self.around {
             say(screen, around)?;
         }
-        if let Some(threshold) = self.threshold {
+        if let Some(threshold) = self.threshold.filter(|_| !self.disguised) {
             let sum: i32 = self.counted.iter().map(|counted| counted.weight).sum();
             let sum = self.sum.map_or(sum.to_string(), |sum| sum.to_string());
             let phrases: Vec<String> = self

@@ -19,12 +19,16 @@ pub(super) struct Test {
     /// Pacts, images and pack files.
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
+    /// Use the pack in this file, instead of the one of the same name that comes with the program; of pacts, not of images.
+    #[arg(long, value_name = "FILE")]
+    pack_file: Vec<PathBuf>,
 }
 
 impl Test {
     /// Runs all cases.
     pub(super) fn run(&self, screen: &mut Screen) -> Answer {
         let now_us = SystemClock::new().wall_us();
+        let own = packs::with_files(&self.pack_file, screen)?;
         let mut outcome = Outcome::Fine;
         let mut reports = Vec::new();
         for path in &self.files {
@@ -37,11 +41,11 @@ impl Test {
                 drop(image);
                 source::program(path, screen)?
             } else {
-                let Some(source) = source::read(path, screen)? else {
+                let Some(source) = source::read_with(path, &own, screen)? else {
                     outcome = Outcome::Failed;
                     continue;
                 };
-                let Some(program) = source.compile(screen) else {
+                let Some(program) = source.compile_with(&own, screen) else {
                     outcome = Outcome::Failed;
                     continue;
                 };

@@ -30,6 +30,8 @@ pub struct Explained {
 /// What the score of a hit is made of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Why {
+    /// Whether the text says it in disguise or encoded: what follows is of the text as it reads then, as far as it is known.
+    pub disguised: bool,
     /// The second opinion that it passed.
     pub verified: Option<Verify>,
     /// What stands around it, where that is asked for.
@@ -102,11 +104,18 @@ impl Scanner {
         let mut hits = Vec::new();
         let more = self.scan_loosely(text, &mut scratch, &mut hits);
         let topics = self.topics_of(&scratch);
+        let mut plain = Vec::new();
+        self.scan_as_it_stands(text, &mut scratch, &mut plain);
         let mut out = Explained { more, ..Explained::default() };
         for (at, hit) in hits.iter().enumerate() {
             let Some(pattern) = self.pattern(hit.pattern) else { continue };
             let before = hits.iter().take(at).rev().find(|other| other.pattern == hit.pattern);
-            out.hits.push((*hit, why(pattern, text, hit, before)));
+            let why = if plain.contains(hit) {
+                why(pattern, text, hit, before)
+            } else {
+                Why { disguised: true, verified: pattern.verify, ..Why::default() }
+            };
+            out.hits.push((*hit, why));
         }
         for (topic, sum) in topics {
             let counted = self.topic(topic).map(|topic| counted(&topic.weighted, text, (0, text.len()))).unwrap_or_default();
@@ -138,7 +147,7 @@ fn why(pattern: &Pattern, text: &str, hit: &Hit, before: Option<&Hit>) -> Why {
         }
         _ => Vec::new(),
     };
-    Why { verified: pattern.verify, around, counted }
+    Why { disguised: false, verified: pattern.verify, around, counted }
 }
 
 /// Where the window of a sum begins that reaches to `at`.

@@ -144,3 +144,96 @@ fn scan_explains_what_a_score_is_made_of() {
     let asked = said["findings"][0]["why"]["asked_by"].as_array().unwrap();
     assert!(asked.iter().any(|a| a["predicate"] == "pii" && a["counts"] == true), "{said}");
 }
+
+/// Lines of labelled sentences about a garden and about other things, none twice.
+fn labelled() -> String {
+    let garden = [
+        ["the tomatoes", "the roses", "my seedlings", "the compost", "the hedge", "the lawn", "those tulips", "the beans"],
+        [
+            "need water",
+            "should be pruned",
+            "want more sun",
+            "have slugs",
+            "can be planted out",
+            "grow too slowly",
+            "are ready to harvest",
+            "wilt",
+        ],
+    ];
+    let other = [
+        ["the invoice", "my parcel", "the login", "this chair", "the battery", "the meeting", "our contract", "the printer"],
+        [
+            "arrives late",
+            "should be cancelled",
+            "needs a new address",
+            "has an error",
+            "can be moved",
+            "is too expensive",
+            "was sent twice",
+            "stopped",
+        ],
+    ];
+    let ends = ["this week", "again", "since Monday", "in the evening"];
+    let mut lines = String::new();
+    for (label, [subjects, verbs]) in [("gardening", garden), ("topic.other", other)] {
+        for (at, subject) in subjects.iter().enumerate() {
+            for (to, verb) in verbs.iter().enumerate() {
+                let text = format!("I think {subject} {verb} {}.", ends[(at + to) % ends.len()]);
+                lines += &(serde_json::json!({"text": text, "label": label}).to_string() + "\n");
+            }
+        }
+    }
+    lines
+}
+
+#[test]
+fn a_topic_is_trained_and_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    std::fs::write(at.join("texts.jsonl"), labelled()).unwrap();
+    let train = ["train-topic", "--label", "gardening", "--false-positives", "0.02", "--out", "garden.yaml", "texts.jsonl"];
+    let run = servanda(at, &train);
+    assert_eq!((run.code, run.out.as_str()), (0, ""), "{}", run.err);
+    assert!(run.err.contains("texts not trained on: found"), "{}", run.err);
+    assert_eq!(servanda(at, &train).code, 2, "written over unasked");
+    let first = std::fs::read(at.join("garden.yaml")).unwrap();
+    let figures = servanda(at, &[&train[..], &["--force", "--json"]].concat()).json();
+    assert_eq!(std::fs::read(at.join("garden.yaml")).unwrap(), first, "the same lines gave another pack");
+    let unseen = &figures["unseen"];
+    assert!(unseen["found"].as_u64().unwrap() * 10 >= unseen["speaking"].as_u64().unwrap() * 9, "{figures}");
+    assert!(unseen["wrong"].as_u64().unwrap() <= 1, "{figures}");
+
+    // Sentences that were not among them.
+    let about = "When should the roses and the tomatoes be planted out, and how much water do they need?";
+    let other = "My parcel was sent to a wrong address and the invoice has an error.";
+    for (text, labels) in [(about, vec!["topic.gardening"]), (other, vec![])] {
+        let run = servanda_with(at, &["scan", "--pack-file", "garden.yaml", "--packs", "gardening", "--json", "-"], text);
+        let found = run.json()["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|f| f["label"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>();
+        assert_eq!(found, labels, "{text}");
+    }
+    let explained = servanda_with(at, &["scan", "--pack-file", "garden.yaml", "--packs", "gardening", "--explain", "-"], about);
+    assert!(explained.out.contains("threshold") && explained.out.contains("roses"), "{}", explained.out);
+
+    let pact = format!(
+        "format: 1\npact: garden\nversion: '1.0.0'\n\
+         subject: {{agent: 'did:web:vendor.example:agents:first', counterparty: 'did:web:customer.example'}}\n\
+         predicates:\n  - {{id: garden, dimension: scope-honesty, severity: major, at: request, check: {{set: task, deny: [gardening]}}}}\n\
+         cases:\n  - {{name: about it, at: request, text: {about:?}, expect: block}}\n  \
+         - {{name: not about it, at: request, text: {other:?}, expect: allow}}\n\
+         evidence:\n  sources: {{guard: interaction/1}}\n\
+         penalty:\n  major: {{score: -10, pause: 15m, review: human, notify: [counterparty]}}\n\
+         renewal: {{effective: 2026-01-01, expires: 2036-01-01, counters_on_extension: reset}}\n"
+    );
+    std::fs::write(at.join("garden.pact.yaml"), pact).unwrap();
+    let run = servanda(at, &["check", "garden.pact.yaml", "--pack-file", "garden.yaml"]);
+    assert_eq!(run.code, 0, "{}{}", run.out, run.err);
+    let run = servanda(at, &["test", "garden.pact.yaml", "--pack-file", "garden.yaml"]);
+    assert_eq!(run.code, 0, "{}{}", run.out, run.err);
+    assert!(run.out.contains("2 cases, 0 failed"), "{}", run.out);
+    assert_eq!(servanda(at, &["test", "garden.pact.yaml"]).code, 1, "without the pack nobody knows the topic");
+}
