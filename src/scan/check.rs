@@ -56,6 +56,23 @@ pub(super) fn refuses_fraction(verify: Verify) -> bool {
     own.contains(&verify) || numbering(verify).is_some()
 }
 
+#[cfg(test)]
+thread_local! {
+    static LOOKED_AT: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+/// Counts bytes that a look beyond the pass has seen, so that a test can tell how the work grows.
+#[cfg(test)]
+pub(super) fn count(bytes: usize) {
+    LOOKED_AT.set(LOOKED_AT.get() + bytes as u64);
+}
+
+/// The bytes that second opinions and looks for words have seen so far on this thread.
+#[cfg(test)]
+pub(crate) fn bytes_looked_at() -> u64 {
+    LOOKED_AT.get()
+}
+
 /// The part of the match that counts, or none.
 pub(super) fn verify(verify: Verify, bytes: &[u8], (start, end): (usize, usize)) -> Option<(usize, usize)> {
     let ahead = (end + look_ahead(verify)).min(bytes.len());
@@ -64,6 +81,8 @@ pub(super) fn verify(verify: Verify, bytes: &[u8], (start, end): (usize, usize))
         text: bytes.get(start..end)?,
         after: bytes.get(end..ahead)?,
     };
+    #[cfg(test)]
+    count(sight.before.len() + sight.text.len() + sight.after.len());
     let whole = |yes: bool| yes.then_some((0, sight.text.len()));
     let (from, to) = match verify {
         Verify::PaymentCard => whole(number::payment_card(sight)),

@@ -68,6 +68,8 @@ pub(super) fn decide<'c>(
 /// Where a word stands whole between two places.
 fn find(bytes: &[u8], (from, to): (usize, usize), word: &str) -> Option<usize> {
     let (space, word) = (bytes.get(from..to)?, word.as_bytes());
+    #[cfg(test)]
+    super::check::count(space.len());
     let at = space.windows(word.len().max(1)).enumerate().position(|(at, part)| {
         part.eq_ignore_ascii_case(word) && parted(bytes, from + at) && {
             let behind = from + at + word.len();

@@ -39,4 +39,7 @@ pub use stream::StreamScanner;
 pub use whole::Scratch;
 
 #[cfg(test)]
+pub(crate) use check::bytes_looked_at;
+
+#[cfg(test)]
 mod tests;

@@ -70,3 +70,82 @@ fn every_example_is_found_the_same_in_every_single_cut() {
         }
     }
 }
+
+/// Bodies that make work for one part of the scanner or another, each of about `bytes`.
+fn hostile(bytes: usize) -> Vec<(&'static str, String)> {
+    let repeated = |unit: &str| unit.repeat(bytes / unit.len());
+    let base64 = |bytes: usize| {
+        let mut state = 7u64;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[(state >> 58) as usize])
+        };
+        (0..bytes).map(|_| next()).collect::<String>()
+    };
+    let key = ["api_", "key = \"9f86d081884c7d659a2feaa0c55ad015\" "].concat();
+    vec![
+        ("colon groups", repeated("a:b:")),
+        ("colons", repeated(":")),
+        ("digits, spaced", repeated("1 2 3 4 5 6 7 8 9 0 ")),
+        ("digits", repeated("4111111111111112")),
+        ("cards that are none", repeated("4111 1111 1111 1112 ")),
+        ("an anchor, repeated", repeated("eyJhbGciOiJIUzI1NiJ9-")),
+        ("an anchor and nothing", repeated("eyJ")),
+        ("one base64 run", base64(bytes)),
+        ("base64 lines", base64(76).chars().chain(['\n']).collect::<String>().repeat(bytes / 77)),
+        ("a keyword and hex", repeated(&key)),
+        ("a keyword and nothing", repeated("password=")),
+        ("hex", repeated("9f86d081884c7d65")),
+        ("at signs", repeated("@")),
+        ("mailboxes without a host", repeated("a@")),
+        ("mailboxes", repeated("jane@example.com ")),
+        ("quotes", repeated("\"'")),
+        ("back slashes", repeated("\\")),
+        ("one long word", repeated("a")),
+        ("dots", repeated("1.2.3.")),
+        ("slashes", repeated("../")),
+        ("percent escapes", repeated("%41%20")),
+        ("URLs", repeated("http://a.b/?c=")),
+        ("pluses", repeated("+44 20 ")),
+        ("unfinished phrases", repeated("ignore all previous pretend you are act as if you ")),
+        ("weighted phrases without an end", repeated("ignore your rules what does disregard the instructions mean ")),
+        ("weighted phrases in sentences", repeated("Ignore all. Your rules! What does it mean? ")),
+        ("openings of long forms", repeated("-----BEGIN PRIVATE KEY-----\n")),
+        ("closings of long forms", repeated("-----END PRIVATE KEY-----\n")),
+        ("characters without width", repeated("\u{200b}")),
+        ("tag characters", repeated("\u{e0041}")),
+        ("letters beyond ASCII", repeated("é")),
+        ("empty lines", repeated("\n\n")),
+        ("markdown images", repeated("![a](b ")),
+        ("marks of tokens", ["gh", "p_", "AK", "IA", "sk", "-", "xo", "xb-"].concat().repeat(bytes / 16)),
+    ]
+}
+
+#[test]
+fn no_body_makes_the_work_grow_faster_than_itself() {
+    let scanner = Packs::shipped().scanner().unwrap();
+    let mut scratch = Scratch::new(&scanner);
+    let mut hits = Vec::new();
+    let mut work = |text: &str| {
+        let before = crate::scan::bytes_looked_at();
+        hits.clear();
+        scanner.scan(text, &mut scratch, &mut hits);
+        scratch.steps() + crate::scan::bytes_looked_at() - before
+    };
+    let sizes = [64, 128, 256].map(|kib| hostile(kib << 10));
+    let mut over = Vec::new();
+    for bodies in sizes.windows(2) {
+        for ((name, once), (_, twice)) in bodies[0].iter().zip(&bodies[1]) {
+            let (one, two) = (work(once), work(twice));
+            if two > one * 22 / 10 + 4096 {
+                over.push(format!("{name}: {one} for {} bytes, {two} for {}", once.len(), twice.len()));
+            }
+        }
+    }
+    assert!(over.is_empty(), "{over:#?}");
+    // Nor is there one that costs beyond all measure.
+    for (name, text) in &sizes[2] {
+        let steps = work(text);
+        assert!(steps < 3_000 * text.len() as u64, "{name}: {} a byte", steps / text.len() as u64);
+    }
+}
