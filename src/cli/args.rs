@@ -9,6 +9,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use super::check::Check;
 use super::compile::Compile;
 use super::demo::Demo;
+use super::diff::Diff;
 use super::evidence::Evidence;
 use super::init::Init;
 use super::judge::Judge;
@@ -47,6 +48,8 @@ enum Command {
     Init(Init),
     /// Tell all mistakes of pacts with their places, then what is enforced.
     Check(Check),
+    /// Tell what changed between two versions of a pact, which way, and whether the version says so.
+    Diff(Diff),
     /// Compile a pact into an image.
     Compile(Compile),
     /// Make a signing key.
@@ -82,6 +85,7 @@ impl Command {
             Self::Run(command) => command.run(screen),
             Self::Init(command) => command.run(screen),
             Self::Check(command) => command.run(screen),
+            Self::Diff(command) => command.run(screen),
             Self::Compile(command) => command.run(screen),
             Self::Sign(command) => command.run(screen),
             Self::Verify(command) => command.run(screen),

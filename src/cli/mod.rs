@@ -7,6 +7,7 @@ pub mod args;
 mod check;
 mod compile;
 mod demo;
+mod diff;
 mod evidence;
 mod explain;
 mod init;

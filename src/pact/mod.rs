@@ -5,6 +5,7 @@
 //! gives texts to begin with.
 
 pub mod args;
+pub mod change;
 mod checked;
 pub mod condition;
 pub mod constraint;

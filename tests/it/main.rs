@@ -40,3 +40,4 @@ mod spared;
 mod support;
 mod tidy;
 mod traffic;
+mod versions;

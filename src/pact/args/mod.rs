@@ -8,6 +8,7 @@
 
 mod compile;
 mod json;
+mod order;
 mod schema;
 #[cfg(test)]
 mod tests;

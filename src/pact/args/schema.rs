@@ -1,41 +1,31 @@
 //! The compiled schema: plain data, immutable, shared.
 
+use std::fmt;
+
+use crate::base::names::words;
 use crate::pact::decimal::Decimal;
 
-/// The kind of a JSON value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// `null`
-    Null,
-    /// `true`, `false`
-    Boolean,
-    /// A number without fraction (`1.0` counts).
-    Integer,
-    /// Any number.
-    Number,
-    /// A string.
-    String,
-    /// An array.
-    Array,
-    /// An object.
-    Object,
+words! {
+    /// The kind of a JSON value, by its name in JSON Schema.
+    Kind {
+        /// `null`
+        Null = "null",
+        /// `true`, `false`
+        Boolean = "boolean",
+        /// A number without fraction (`1.0` counts).
+        Integer = "integer",
+        /// Any number.
+        Number = "number",
+        /// A string.
+        String = "string",
+        /// An array.
+        Array = "array",
+        /// An object.
+        Object = "object",
+    }
 }
 
 impl Kind {
-    /// The kind with this name in JSON Schema.
-    pub fn parse(text: &str) -> Option<Self> {
-        Some(match text {
-            "null" => Self::Null,
-            "boolean" => Self::Boolean,
-            "integer" => Self::Integer,
-            "number" => Self::Number,
-            "string" => Self::String,
-            "array" => Self::Array,
-            "object" => Self::Object,
-            _ => return None,
-        })
-    }
-
     /// The bit of this kind in [`Schema::kinds`].
     pub(super) fn bit(self) -> u8 {
         1 << self as u8
@@ -53,6 +43,17 @@ pub enum Constant {
     Number(Decimal),
     /// A string.
     Text(String),
+}
+
+impl fmt::Display for Constant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Bool(b) => write!(f, "{b}"),
+            Self::Number(n) => write!(f, "{n}"),
+            Self::Text(t) => write!(f, "{t:?}"),
+        }
+    }
 }
 
 /// A `pattern`: searched anywhere in the string, in time linear in it.

@@ -138,6 +138,14 @@ proptest! {
     }
 
     #[test]
+    fn what_a_narrower_schema_allows_the_wider_allows(a in same_meaning(), b in same_meaning(), x in values()) {
+        let [a, b] = [a, b].map(|s| schema(&serde_json::json!({"properties": {"a": s}}).to_string()));
+        let arguments = serde_json::json!({"a": x}).to_string();
+        prop_assert!(a.within(&a));
+        prop_assert!(!a.within(&b) || !a.check(&arguments).is_empty() || b.check(&arguments).is_empty(), "{:?} {:?}", a, b);
+    }
+
+    #[test]
     fn no_text_makes_it_fail(text in "\\PC{0,40}") {
         drop(schema(REFUND).check(&text));
     }

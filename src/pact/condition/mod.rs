@@ -6,7 +6,9 @@
 
 pub mod expr;
 mod lex;
+pub mod order;
 mod parse;
+mod show;
 #[cfg(test)]
 mod tests;
 mod typing;

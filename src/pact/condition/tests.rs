@@ -58,7 +58,55 @@ fn the_conditions_of_the_reference() {
         "load.open_tasks < 50 && -task.amount < -1",
     ] {
         assert!(read(text).is_ok(), "{text}: {:?}", read(text));
+        // What is shown is the same condition.
+        let shown = read(text).unwrap().to_string();
+        let again = read(&shown).unwrap_or_else(|e| panic!("{text} is shown as {shown}: {e:?}"));
+        assert!(order::same(&read(text).unwrap(), &again) && again.to_string() == shown, "{text} is shown as {shown}");
     }
+}
+
+#[test]
+fn conditions_are_ordered_by_their_form() {
+    let at_most = |a: &str, b: &str| order::at_most(&read(a).unwrap(), &read(b).unwrap());
+    for (a, b) in [
+        ("n > 5", "n > 3"),
+        ("n >= 5", "n > 4"),
+        ("n == 5", "n >= 5"),
+        ("n > 5 && p", "n > 3"),
+        ("n > 5", "p || n > 5"),
+        ("p && n > 1", "n > 1 && p"),
+        ("!(n > 3)", "!(n > 5)"),
+        ("s == \"a\"", "s in [\"b\", \"a\"]"),
+        ("s in [\"a\"]", "s in [\"b\", \"a\"]"),
+        ("topics.exists(t, t == \"billing_dispute\")", "topics.exists(u, true)"),
+        ("false", "p"),
+        ("p && (n > 3 || s == \"a\")", "(n > 3 || s == \"a\") && p"),
+    ] {
+        assert!(at_most(a, b), "{a} is at most {b}");
+    }
+    for (a, b) in
+        [("n > 3", "n > 5"), ("n >= 5", "n > 5"), ("p", "!p"), ("n > 5", "m > 3"), ("p", "p && n > 1"), ("n != 5", "n != 6")]
+    {
+        assert!(!at_most(a, b), "{a} is not at most {b}");
+    }
+    // Many alternatives on both sides cost their product, not a power of it.
+    let long = |of: &str| (0..40).map(|n| format!("(n > {n} {of} m > {n})")).collect::<Vec<_>>();
+    assert!(at_most(&long("&&").join(" && "), &long("||").join(" || ")));
+    assert!(!at_most(&long("||").join(" && "), &long("&&").join(" || ")));
+}
+
+#[test]
+fn which_way_calls_move_a_condition() {
+    let moved = |text: &str| {
+        let by = order::by_calls(&read(text).unwrap());
+        (by.rises, by.falls)
+    };
+    assert_eq!(moved("n > 3 && p"), (false, false));
+    assert_eq!(moved("session.called(\"refund_create\") && p"), (true, false));
+    assert_eq!(moved("!session.called(\"refund_create\")"), (false, true));
+    assert_eq!(moved("session.count(\"refund_create\") < 3"), (false, true));
+    assert_eq!(moved("3 < session.count(\"refund_create\")"), (true, false));
+    assert_eq!(moved("session.count(\"refund_create\") == 3"), (true, true));
 }
 
 #[test]
