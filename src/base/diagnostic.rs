@@ -140,11 +140,16 @@ impl Diagnostics {
                     writeln!(out, "  --> {name}:{}:{}{field}", d.span.line, d.span.column)?;
                     if let Some(line) = lines.get(d.span.line - 1) {
                         let number = d.span.line.to_string();
-                        let shown: String = line.chars().take(160).collect();
-                        let room = line.chars().count().saturating_sub(d.span.column - 1).max(1);
+                        // Of a long line, as JSON likes them, what stands around the place.
+                        let before = d.span.column - 1;
+                        let cut = if before > 120 { before - 60 } else { 0 };
+                        let dots = if cut > 0 { "…" } else { "" };
+                        let shown: String = line.chars().skip(cut).take(160).collect();
+                        let room = shown.chars().count().saturating_sub(before - cut).max(1);
                         let width = d.span.end.saturating_sub(d.span.start).clamp(1, room.min(80));
-                        writeln!(out, " {number} | {shown}")?;
-                        writeln!(out, " {} | {}{}", " ".repeat(number.len()), " ".repeat(d.span.column - 1), "^".repeat(width))?;
+                        let blanks = " ".repeat(before - cut + dots.chars().count());
+                        writeln!(out, " {number} | {dots}{shown}")?;
+                        writeln!(out, " {} | {blanks}{}", " ".repeat(number.len()), "^".repeat(width))?;
                     }
                 }
                 if let Some(help) = &d.help {
@@ -236,6 +241,21 @@ mod tests {
             text,
             "error[unknown_key]: unknown key `pakcs`\n  --> a.yaml:2:1  (pakcs)\n 2 | pakcs: {}\n   | ^^^^^\n  help: did you mean `packs`?\n"
         );
+    }
+
+    #[test]
+    fn of_a_long_line_the_place_is_shown() {
+        let mut list = Diagnostics::default();
+        let source = format!("{{\"a\": \"{}\", \"pakcs\": 1}}", "x".repeat(5_000));
+        let start = source.find("\"pakcs").unwrap();
+        let span = Span { start, end: start + 7, line: 1, column: start + 1 };
+        list.error("unknown_key", "pakcs", span, "unknown key `pakcs`").help("x");
+        let text = list.render("a.json", &source);
+        assert!(text.lines().all(|line| line.chars().count() < 200), "{text}");
+        let lines: Vec<&str> = text.lines().collect();
+        let caret = lines[3].chars().position(|c| c == '^').unwrap();
+        let under: String = lines[2].chars().skip(caret).take(7).collect();
+        assert_eq!(under, "\"pakcs\"");
     }
 
     #[test]

@@ -122,7 +122,9 @@ pub fn parse(text: &str) -> Result<Node, Diagnostics> {
         );
         return Err(out);
     }
-    let mut reader = Reader { parser: Parser::new_from_str(text), places: Places::new(text), out, nodes: 0, path: String::new() };
+    let (joined, pairs) = joined_surrogates(text);
+    let places = Places::new(text, pairs);
+    let mut reader = Reader { parser: Parser::new_from_str(&joined), places, out, nodes: 0, path: String::new() };
     let root = reader.document();
     let mut out = reader.out;
     match root {
@@ -134,28 +136,76 @@ pub fn parse(text: &str) -> Result<Node, Diagnostics> {
     }
 }
 
+/// A JSON text with each pair of surrogate escapes (`\ud83c\udf89`) in the form that YAML has for the same
+/// character (`\U0001f389`), and the character positions behind each of them. Any other text as it is.
+fn joined_surrogates(text: &str) -> (Cow<'_, str>, Vec<usize>) {
+    let escapes = || text.as_bytes().windows(3).any(|w| matches!(w, [b'\\', b'u', b'd' | b'D']));
+    if !escapes() || serde_json::from_str::<serde::de::IgnoredAny>(text).is_err() {
+        return (Cow::Borrowed(text), Vec::new());
+    }
+    let unit = |text: &str| text.strip_prefix("\\u").and_then(|t| t.get(..4)).and_then(|hex| u16::from_str_radix(hex, 16).ok());
+    let (mut out, mut pairs, mut rest, mut characters) = (String::with_capacity(text.len()), Vec::new(), text, 0usize);
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at_checked(at).unwrap_or((rest, ""));
+        out.push_str(before);
+        characters += before.chars().count();
+        let units = [unit(escape), escape.get(6..).and_then(unit)].into_iter().flatten();
+        let length = match char::decode_utf16(units).next() {
+            Some(Ok(c)) if u32::from(c) > 0xFFFF => {
+                out.push_str(&format!("\\U{:08x}", u32::from(c)));
+                characters += 10;
+                pairs.push(characters);
+                12
+            }
+            // Any other escape is the same in both languages; in valid JSON its second character is ASCII.
+            _ => {
+                out.push_str(escape.get(..2).unwrap_or(escape));
+                characters += 2;
+                2
+            }
+        };
+        rest = escape.get(length..).unwrap_or_default();
+    }
+    out.push_str(rest);
+    (Cow::Owned(out), pairs)
+}
+
 /// Character positions of the parser to bytes.
 struct Places {
     /// Byte offset of each 64th character.
     marks: Vec<usize>,
     text: String,
+    /// Behind each of these positions the parser is two characters short of the text.
+    pairs: Vec<usize>,
 }
 
 impl Places {
-    fn new(text: &str) -> Self {
+    fn new(text: &str, pairs: Vec<usize>) -> Self {
         let marks = text.char_indices().step_by(64).map(|(at, _)| at).collect();
-        Self { marks, text: text.to_owned() }
+        Self { marks, text: text.to_owned(), pairs }
+    }
+
+    /// How many characters the parser is short of the text at this position of its own.
+    fn short(&self, character: usize) -> usize {
+        2 * self.pairs.partition_point(|at| *at <= character)
     }
 
     fn byte(&self, character: usize) -> usize {
+        let character = character + self.short(character);
         let Some(&from) = self.marks.get(character / 64) else { return self.text.len() };
         let rest = self.text.get(from..).unwrap_or_default();
         rest.char_indices().nth(character % 64).map_or(self.text.len(), |(at, _)| from + at)
     }
 
+    /// The column in the text, from 1.
+    fn column(&self, mark: &saphyr_parser::Marker) -> usize {
+        let line = mark.index().saturating_sub(mark.col());
+        mark.col() + 1 + self.short(mark.index()) - self.short(line)
+    }
+
     fn span(&self, span: &saphyr_parser::Span) -> Span {
         let (start, end) = (self.byte(span.start.index()), self.byte(span.end.index()));
-        Span { start, end: end.max(start), line: span.start.line(), column: span.start.col() + 1 }
+        Span { start, end: end.max(start), line: span.start.line(), column: self.column(&span.start) }
     }
 }
 
@@ -187,7 +237,7 @@ impl<'a> Reader<'a> {
             Err(error) => {
                 let mark = error.marker();
                 let start = self.places.byte(mark.index());
-                let span = Span { start, end: start, line: mark.line(), column: mark.col() + 1 };
+                let span = Span { start, end: start, line: mark.line(), column: self.places.column(mark) };
                 self.out.error("syntax", self.path.clone(), span, error.info().to_owned());
                 if let Some(help) = way_out(error.info()) {
                     self.out.help(help);
@@ -380,6 +430,21 @@ mod tests {
         assert_eq!(node.get("h").unwrap().value, Value::Int(-3));
         assert_eq!(node.get("i").unwrap().number(), Some(1000.0));
         assert_eq!(node.get("j").unwrap().text(), Some("2.1.0"));
+    }
+
+    #[test]
+    fn pairs_of_surrogates_are_read_as_json_means_them() {
+        let text = r#"{"a": "\ud83c\uDF89 \\ud83c", "b": ["\ud83c\udf89", "\u00e9"], "x": 1}"#;
+        let node = parse(text).unwrap();
+        assert_eq!(node.to_json(), serde_json::from_str::<serde_json::Value>(text).unwrap());
+        let x = node.get("x").unwrap();
+        assert_eq!((&text[x.span.start..x.span.end], x.span.column), ("1", text.find("1}").unwrap() + 1));
+        let below = parse("{\"a\":\n\"\\ud83c\\udf89\", \"x\": 1}").unwrap();
+        assert_eq!(below.get("x").unwrap().span.column, 22);
+        // Half a pair is no character; in YAML the escape is not known.
+        assert_eq!(codes(r#"{"a": "\ud83c"}"#), ["syntax"]);
+        assert_eq!(codes("a: \"\\ud83c\\udf89\""), ["syntax"]);
+        assert_eq!(parse("a: '\\ud83c\\udf89'").unwrap().get("a").unwrap().text(), Some("\\ud83c\\udf89"));
     }
 
     #[test]

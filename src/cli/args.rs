@@ -18,6 +18,7 @@ use super::packs::PacksCommand;
 use super::render::{Answer, Outcome, Paint, Screen, safe_lines};
 use super::run::Run;
 use super::scan::Scan;
+use super::schema::Schema;
 use super::shell::{Completions, Man};
 use super::sign::{Sign, Verify};
 use super::status::Status;
@@ -72,6 +73,8 @@ enum Command {
     Packs(PacksCommand),
     /// Make a topic of your own from labelled texts.
     TrainTopic(TrainTopic),
+    /// Print the JSON Schema of pacts, configs, packs and records.
+    Schema(Schema),
     /// Print completions for a shell.
     Completions(Completions),
     /// Print the manual page, or write one a command.
@@ -97,6 +100,7 @@ impl Command {
             Self::Status(command) => command.run(screen),
             Self::Packs(command) => command.run(screen),
             Self::TrainTopic(command) => command.run(screen),
+            Self::Schema(command) => command.run(screen),
             Self::Completions(command) => command.run(screen, Args::command()),
             Self::Man(command) => command.run(screen, Args::command()),
         }

@@ -10,7 +10,7 @@ use crate::pact::template::{TEMPLATES, template};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  servanda init --template customer-support -o support.pact.yaml")]
 pub(super) struct Init {
-    /// Which template.
+    /// Which template: customer-support, transactional (or trading), research, code-generation, minimal.
     #[arg(long, value_name = "NAME", default_value = "customer-support")]
     template: String,
     /// The kind of agent, which says what normal behaviour is; one without figures gives an empty baseline.

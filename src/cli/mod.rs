@@ -18,6 +18,7 @@ mod packs;
 mod render;
 mod run;
 mod scan;
+mod schema;
 mod shell;
 mod sign;
 mod source;

@@ -32,10 +32,19 @@ fn a_template_checks_and_keeps_its_cases() {
     let run = servanda(folder.path(), &["test", "support.pact.yaml"]);
     assert_eq!(run.code, 0, "{}{}", run.out, run.err);
     assert!(run.out.contains(" 0 failed"), "{}", run.out);
-    for template in ["customer-support", "minimal"] {
+    for template in ["customer-support", "transactional", "trading", "research", "code-generation", "minimal"] {
         let run = servanda(folder.path(), &["init", "--template", template, "--archetype", "healthcare-agent"]);
         std::fs::write(folder.path().join("t.pact.yaml"), &run.out).unwrap();
-        assert_eq!(servanda(folder.path(), &["test", "t.pact.yaml"]).code, 0, "{template}");
+        let run = servanda(folder.path(), &["test", "t.pact.yaml"]);
+        assert_eq!(run.code, 0, "{template}: {}", run.out);
+        let report = servanda(folder.path(), &["check", "t.pact.yaml", "--json"]).json();
+        let told = (&report["ok"], &report["lacks"], &report["diagnostics"]["list"]);
+        assert_eq!(told, (&true.into(), &serde_json::json!([]), &serde_json::json!([])), "{template}");
+        // What a template promises gravely, this build can keep.
+        for predicate in report["coverage"]["predicates"].as_array().unwrap() {
+            let inline = predicate["checks"].as_array().unwrap().iter().any(|c| c["how"] == "inline");
+            assert!(inline || predicate["severity"] == "minor", "{template}: {predicate}");
+        }
     }
     assert_eq!(servanda(folder.path(), &["init", "--template", "nope"]).code, 2);
 }

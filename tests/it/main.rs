@@ -33,6 +33,7 @@ mod readme;
 mod records;
 mod refusals;
 mod reload;
+mod schemas;
 mod sidecar;
 mod smuggle;
 mod sockets;

@@ -145,10 +145,7 @@ impl Take<'_> {
     }
 
     fn length(&mut self) -> Option<usize> {
-        let length = match self.value.value {
-            Value::Int(n) => usize::try_from(n).ok(),
-            _ => None,
-        };
+        let length = decimal(self.value).and_then(|n| usize::try_from(n.to_i64()?).ok());
         if length.is_none() {
             self.wrong("a whole number, not negative,");
         }

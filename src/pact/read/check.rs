@@ -175,7 +175,10 @@ fn labels(r: &mut Reader<'_>, at: &At<'_>, names: &Names<'_>) -> Vec<String> {
             Some(own) => names.detectors.iter().any(|d| d.name == own),
             None => text == "own" || names.packs.select(text).next().is_some(),
         };
-        if !known {
+        if text == "topic" || text.starts_with("topic.") {
+            r.error("unknown_label", &item, "a topic is the sum of a whole task text, not a place in it that could match")
+                .help("deny it by `set: task`, or ask for it in a condition: `'\"tax_advice\" in topics'`");
+        } else if !known {
             let all = names.packs.labels();
             let own: Vec<String> = names.detectors.iter().map(|d| format!("own.{}", d.name)).collect();
             let families: BTreeSet<&str> = all.iter().filter_map(|l| l.split('.').next()).collect();

@@ -161,7 +161,7 @@ fn term(r: &mut Reader<'_>, places: Places<'_, '_>, pact: &Pact) {
         }
         if let Some(notice) = renewal.notice
             && length > notice.about_seconds()
-            && !renewal.review_on.contains(&ReviewOn::ModelMajor)
+            && !renewal.review_on.iter().any(|on| matches!(on, ReviewOn::ModelMajor | ReviewOn::ModelChange))
         {
             let place = if renewal.review_on.is_empty() {
                 ["renewal", "change", "notice"].to_vec()

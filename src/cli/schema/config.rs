@@ -1,0 +1,99 @@
+//! The schema of the sidecar's configuration.
+
+use serde_json::{Value, json};
+
+use super::{closed, count, date, did, head, list, map, one_or_many, text, words};
+use crate::base::names::{Lane, Mode};
+
+/// `32MiB`, or bytes.
+fn size() -> Value {
+    json!({"anyOf": [count(), {"type": "string", "pattern": "^[0-9]+ ?(B|KiB|MiB|GiB|TiB)$"}]})
+}
+
+/// `5s`, `5m`.
+fn duration() -> Value {
+    json!({"type": "string", "pattern": "^[0-9]+(ms|s|m|h|d)$"})
+}
+
+pub(super) fn schema() -> Value {
+    let listener = closed(
+        json!({"name": text(), "bind": text(), "lane": words(Lane::ALL.iter().map(|l| l.as_str())), "upstream": text(), "protocol": text(), "tls": {}}),
+        &["name", "bind", "upstream"],
+    );
+    let limits = closed(
+        json!({
+            "body_max": size(),
+            "body_total_max": size(),
+            "stream_hold_max": size(),
+            "tool_call_max": size(),
+            "keep_alive": duration(),
+            "parallel_max": count(),
+            "connections_max": count(),
+            "connect": duration(),
+            "idle": duration(),
+            "drain": duration(),
+        }),
+        &[],
+    );
+    let body = closed(
+        json!({
+            "version": {"const": 1},
+            "agent": did(),
+            "trust": closed(json!({"keys": text(), "require": one_or_many(words(["agent", "counterparty", "guarantor"])), "images": one_or_many(did())}), &["keys"]),
+            "listen": list(listener),
+            "pacts": one_or_many(text()),
+            "routes": list(route()),
+            "facts": map(closed(json!({"header": text(), "from": one_or_many(text()), "claim": text(), "mtls": {}}), &[])),
+            "facts_missing": words(["error", "accept"]),
+            "accept_unenforced": one_or_many(text()),
+            "callers": {},
+            "limits": limits,
+            "evidence": closed(
+                json!({
+                    "dir": text(),
+                    "root_key": text(),
+                    "when_full": words(["block", "pass_with_gap"]),
+                    "keep": closed(json!({"local": duration(), "local_max": size()}), &[]),
+                    "sinks": {"type": "array"},
+                }),
+                &[],
+            ),
+            "fleet": {},
+            "admin": closed(json!({"bind": text(), "token_file": text()}), &[]),
+            "tls": closed(json!({"ca_file": text(), "cert_file": text(), "key_file": text(), "client_ca_file": text()}), &[]),
+            "telemetry": closed(json!({"log": words(["text", "json"]), "otlp": text()}), &[]),
+        }),
+        &["version", "listen"],
+    );
+    head("Sidecar", "Configuration of `servanda run`.", body)
+}
+
+fn route() -> Value {
+    let passes = || words(["pass", "block"]);
+    closed(
+        json!({
+            "match": closed(json!({"listener": text()}), &[]),
+            "mode": words(Mode::ALL.iter().map(|m| m.as_str())),
+            "owner": text(),
+            "proof": text(),
+            "review": closed(json!({"next": date(), "every": duration()}), &[]),
+            "expand_when": closed(json!({"mode_days": count(), "violations_critical": count(), "evidence_gaps": count()}), &[]),
+            "workflow": text(),
+            "block_as": words(["auto", "refusal", "error"]),
+            "uninspected": closed(
+                json!({
+                    "media": passes(),
+                    "encrypted": passes(),
+                    "over_limit": passes(),
+                    "undecodable": passes(),
+                    "unknown_event": words(["pass", "block", "pass_unless_text"]),
+                    "detector_error": passes(),
+                }),
+                &[],
+            ),
+            "websocket": words(["refuse", "inspect"]),
+            "durability": words(["default", "strict", "fast"]),
+        }),
+        &[],
+    )
+}
