@@ -222,9 +222,15 @@ pub fn judge_head(
         evaluate::check_text_rules(rules, &mut exchange.checked);
         let standing = Standing::of(event);
         scratch.found.clear();
+        // Each behind its name, which says what a number is; alone in a text it would be taken for more than it is.
+        let mut line = String::new();
         for (source, text) in (0..).zip(head) {
+            line.clear();
+            line.push_str(if text.name.is_empty() { text.place } else { text.name });
+            line.push(' ');
+            line.push_str(text.text);
             scratch.hits.clear();
-            shortfall.flood += scan.scanner.scan(text.text, cache, &mut scratch.hits);
+            shortfall.flood += scan.scanner.scan(&line, cache, &mut scratch.hits);
             shortfall.starved |= cache.starved();
             for hit in &scratch.hits {
                 outcome.place = Some(text.place.into());

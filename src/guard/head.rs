@@ -47,13 +47,13 @@ pub(super) fn judge(exchange: &mut Exchange, head: &Parts, mirroring: Option<&dy
         fields.map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes()))).collect();
     let path = form::path(head.uri.path());
     let query: Vec<_> = head.uri.query().map(form::parameters).into_iter().flatten().collect();
-    let mut texts = Vec::with_capacity(fields.len() + 1 + 2 * query.len());
+    let mut texts = Vec::with_capacity(fields.len() + 1 + query.len());
     texts.extend(fields.iter().map(|(name, value)| HeadText { place: name, name, text: value }));
     texts.push(HeadText { place: "path", name: "", text: &path });
-    for (name, value) in query.iter().filter(|(name, _)| !headers::is_credential(&name.to_ascii_lowercase())) {
-        texts.push(HeadText { place: "query", name, text: value });
-    }
-    texts.extend(query.iter().map(|(name, _)| HeadText { place: "query", name: "", text: name }));
+    texts.extend(query.iter().map(|(name, value)| {
+        let opens = headers::is_credential(&name.to_ascii_lowercase());
+        HeadText { place: "query", name, text: if opens { "" } else { value } }
+    }));
     let judgement = exchange.judge_head(placed.stage, &texts);
     (exchange.acts() && judgement.refuses()).then(|| Refused::by(placed.stage, &judgement))
 }
