@@ -11,6 +11,7 @@ use super::compile::Compile;
 use super::demo::Demo;
 use super::diff::Diff;
 use super::evidence::Evidence;
+use super::import::Import;
 use super::init::Init;
 use super::judge::Judge;
 use super::keygen::Keygen;
@@ -51,6 +52,8 @@ enum Command {
     Check(Check),
     /// Tell what changed between two versions of a pact, which way, and whether the version says so.
     Diff(Diff),
+    /// Make a draft pact from the document of another system.
+    Import(Import),
     /// Compile a pact into an image.
     Compile(Compile),
     /// Make a signing key.
@@ -89,6 +92,7 @@ impl Command {
             Self::Init(command) => command.run(screen),
             Self::Check(command) => command.run(screen),
             Self::Diff(command) => command.run(screen),
+            Self::Import(command) => command.run(screen),
             Self::Compile(command) => command.run(screen),
             Self::Sign(command) => command.run(screen),
             Self::Verify(command) => command.run(screen),

@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 
 use super::input;
 use super::render::{Answer, CliError, Outcome, Paint, Screen, Table, count, safe};
+use crate::base::clock::{Clock as _, SystemClock};
 use crate::pact;
+use crate::pact::calendar::{Calendar, calendar};
+use crate::pact::model::Pact;
 use crate::program::compile;
 use crate::program::coverage::{Coverage, How, PredicateCoverage};
 use crate::proxy::config::Config;
@@ -24,6 +27,9 @@ pub(super) struct Check {
     /// Use the pack in this file, instead of the one of the same name that comes with the program.
     #[arg(long, value_name = "FILE")]
     pack_file: Vec<PathBuf>,
+    /// Tell the life of each pact as well: its dates, and what waits for something to happen.
+    #[arg(long)]
+    calendar: bool,
 }
 
 impl Check {
@@ -50,9 +56,18 @@ impl Check {
             outcome = outcome.and(Outcome::of(ok));
             let lacks = checked.as_ref().map_or(&[][..], pact::CheckedPact::lacks);
             if screen.is_json() {
-                reports.push(json!({"file": name, "ok": ok, "diagnostics": mistakes, "lacks": lacks, "coverage": coverage}));
-            } else if let Some(coverage) = coverage {
+                let mut report = json!({"file": name, "ok": ok, "diagnostics": mistakes, "lacks": lacks, "coverage": coverage});
+                if let (true, Some(checked), Some(map)) = (self.calendar, &checked, report.as_object_mut()) {
+                    map.insert("calendar".to_owned(), calendar_json(&calendar(checked.pact())));
+                }
+                reports.push(report);
+                continue;
+            }
+            if let Some(coverage) = coverage {
                 report(screen, &coverage, lacks)?;
+            }
+            if let Some(checked) = checked.as_ref().filter(|_| self.calendar) {
+                dates(screen, checked.pact())?;
             }
         }
         if let Some(path) = &self.config {
@@ -66,6 +81,42 @@ impl Check {
         }
         Ok(outcome)
     }
+}
+
+/// Whole days from now to an instant, before it rounded down; negative once it has passed.
+fn days_to(at: i64) -> i64 {
+    let now = SystemClock::new().wall_us().div_euclid(1_000_000);
+    (at - now).div_euclid(86_400)
+}
+
+fn calendar_json(calendar: &Calendar) -> Value {
+    let dates: Vec<Value> =
+        calendar.dates.iter().map(|e| json!({"on": e.on.to_string(), "days": days_to(e.on.at), "what": e.what})).collect();
+    json!({"dates": dates, "standing": calendar.standing})
+}
+
+/// The life of a pact for people.
+fn dates(screen: &mut Screen, pact: &Pact) -> Result<(), CliError> {
+    let calendar = calendar(pact);
+    screen.line(format_args!("\ncalendar ({})", safe(&pact.evidence.timezone)))?;
+    let mut table = Table::new(["on", "in", "what"]);
+    for entry in &calendar.dates {
+        let when = match days_to(entry.on.at) {
+            0 => "within a day".to_owned(),
+            days if days > 0 => count(usize::try_from(days).unwrap_or(usize::MAX), "day"),
+            _ => "past".to_owned(),
+        };
+        table.row([entry.on.to_string(), when, entry.what.clone()]);
+    }
+    if table.is_empty() {
+        screen.line("no dates: the pact has no term yet")?;
+    } else {
+        table.print(screen)?;
+    }
+    for standing in &calendar.standing {
+        screen.line(safe(standing))?;
+    }
+    Ok(())
 }
 
 fn config(screen: &mut Screen, path: &Path, reports: &mut Vec<Value>) -> Answer {

@@ -10,6 +10,7 @@ mod demo;
 mod diff;
 mod evidence;
 mod explain;
+mod import;
 mod init;
 mod input;
 mod judge;

@@ -5,11 +5,13 @@
 //! gives texts to begin with.
 
 pub mod args;
+pub mod calendar;
 pub mod change;
 mod checked;
 pub mod condition;
 pub mod constraint;
 pub mod decimal;
+pub mod import;
 pub mod model;
 pub mod pack;
 mod place;

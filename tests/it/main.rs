@@ -23,6 +23,7 @@ mod docs;
 mod examples;
 mod forward;
 mod guard;
+mod import;
 mod interop;
 mod kill;
 mod live;
