@@ -23,7 +23,7 @@ use super::set::Scanner;
 use super::span::Hit;
 use map::Map;
 use reader::Reader;
-use token::{Decoder, Phase};
+use token::{Decoder, Phase, Trail};
 
 /// How many runs are decoded at once: one a coding.
 pub(super) const RUNS: usize = token::CODINGS.len();
@@ -125,8 +125,8 @@ pub(super) struct Views {
     decoders: [Decoder; RUNS],
     /// Up to where the plain reading was decoded.
     decoded: usize,
-    /// Whether the rest of a word is passed over, since no run begins within one.
-    within: bool,
+    /// What the last run leaves to be passed over.
+    trail: Trail,
     /// Hits of a window before their places are known.
     found: Vec<Hit>,
     pieces: Pieces,
@@ -145,7 +145,7 @@ impl Default for Views {
             window: Window::default(),
             decoders: token::CODINGS.map(Decoder::new),
             decoded: 0,
-            within: false,
+            trail: Trail::default(),
             found: Vec::new(),
             pieces: Pieces::default(),
             sum: Sum::default(),
@@ -194,7 +194,8 @@ impl Views {
         self.map.reset();
         self.plain.clear();
         (self.base, self.read, self.seen, self.decoded) = (0, 0, 0, 0);
-        (self.within, self.window.on) = (false, false);
+        self.trail = Trail::default();
+        self.window.on = false;
         for decoder in &mut self.decoders {
             decoder.stop();
         }
@@ -235,13 +236,13 @@ impl Views {
                     decoder.feed(byte, self.decoded);
                 }
                 // The byte that ends the last run is looked at once more: another one may begin there.
-                self.within = true;
                 if self.decoders.iter().any(|decoder| matches!(decoder.phase, Phase::Begun | Phase::Open)) {
+                    self.trail.pass(byte);
                     self.decoded += 1;
                 }
-            } else if self.within {
-                self.within = byte.is_ascii_alphanumeric();
-                self.decoded += usize::from(self.within);
+            } else if self.trail.goes_on(byte) {
+                self.trail.pass(byte);
+                self.decoded += 1;
             } else {
                 let next = *prefix.filter(|next| *next >= at).get_or_insert_with(|| token::next_prefix(piece, at));
                 prefix = Some(next);

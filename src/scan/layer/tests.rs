@@ -83,8 +83,12 @@ fn every_single_cut(text: &str) {
 }
 
 fn base64(text: &str) -> String {
+    base64_of(text.as_bytes())
+}
+
+fn base64_of(bytes: &[u8]) -> String {
     const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let bits: String = text.bytes().map(|byte| format!("{byte:08b}")).collect();
+    let bits: String = bytes.iter().map(|byte| format!("{byte:08b}")).collect();
     let digit = |bits: &[u8]| {
         let bits = format!("{:0<6}", std::str::from_utf8(bits).unwrap());
         char::from(DIGITS[usize::from_str_radix(&bits, 2).unwrap()])
@@ -191,6 +195,21 @@ fn what_stands_for_itself_is_left_alone() {
     ] {
         assert_eq!(scan(text), [], "{text}");
         every_single_cut(text);
+    }
+}
+
+#[test]
+fn what_is_encoded_and_no_text_is_not_read_from_its_middle() {
+    let binary: Vec<u8> = (0..60_u8).map(|n| n.wrapping_mul(167) | 0x80).collect();
+    let bytes: String = base64_of(&binary);
+    for text in [format!("{bytes}/{}", base64(ORDER)), format!("{}{bytes}-{}", base64("%PDF-1.7 of"), base64(ORDER))] {
+        assert_eq!(scan(&text), [], "{text}");
+        every_single_cut(&text);
+    }
+    // A path before it is none, and what parts it from a token is no base64.
+    for text in [format!("/v1/Objects/{}", base64(ORDER)), format!("{bytes}.{}", base64(ORDER))] {
+        assert_eq!(scan(&text).len(), 1, "{text}");
+        every_single_cut(&text);
     }
 }
 

@@ -287,6 +287,45 @@ impl Decoder {
     }
 }
 
+/// Bytes of a run in which small letters, capitals and digits stand together from which it is taken for something
+/// encoded, whatever it is.
+const PAYLOAD_MIN: usize = 20;
+
+/// What a run that came to nothing leaves to be passed over: the rest of its word, since none begins within one; of what is
+/// plainly encoded all of it, since a picture or a document holds text too, somewhere in its middle.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Trail {
+    /// Bytes of the run so far; none where nothing is passed over.
+    passed: usize,
+    /// The kinds of letters and digits among them.
+    kinds: u8,
+    payload: bool,
+}
+
+impl Trail {
+    /// A byte of the run was passed.
+    pub(super) fn pass(&mut self, byte: u8) {
+        self.passed += 1;
+        self.kinds |= match byte {
+            b'a'..=b'z' => 1,
+            b'A'..=b'Z' => 2,
+            b'0'..=b'9' => 4,
+            _ => 0,
+        };
+    }
+
+    /// Whether the next byte is passed over too; where not, another run may begin there.
+    pub(super) fn goes_on(&mut self, byte: u8) -> bool {
+        let in_word = byte.is_ascii_alphanumeric();
+        self.payload |= !in_word && self.passed >= PAYLOAD_MIN && self.kinds == 7;
+        let on = self.passed > 0 && (in_word || self.payload && matches!(byte, b'+' | b'/' | b'-' | b'_'));
+        if !on {
+            *self = Self::default();
+        }
+        on
+    }
+}
+
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=' | b':' | b'.')
 }
