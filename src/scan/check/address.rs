@@ -52,45 +52,22 @@ pub(super) fn ipv6(sight: Sight<'_>) -> Part {
 
 /// Endings of file names that are read as a mail domain when an `@` stands before them.
 const FILES: &[&str] = &[
-    "png",
-    "jpg",
-    "jpeg",
-    "gif",
-    "webp",
-    "svg",
-    "ico",
-    "css",
-    "js",
-    "mjs",
-    "ts",
-    "tsx",
-    "jsx",
-    "html",
-    "json",
-    "yaml",
-    "yml",
-    "py",
-    "rs",
-    "txt",
-    "xml",
-    "map",
-    "tgz",
-    "lock",
-    "toml",
-    "local",
-    "internal",
-    "localhost",
-    "invalid",
+    "png", "jpg", "jpeg", "gif", "webp", "svg", "ico", "css", "js", "mjs", "ts", "tsx", "jsx", "html", "json", "yaml", "yml",
+    "py", "rs", "txt", "xml", "map", "tgz", "lock", "toml",
 ];
 
-/// A mail address: labels and lengths of RFC 5321, an ending that is a domain.
+/// Endings that stand for real ones in examples (RFC 6761).
+const EXAMPLES: &[&str] = &["example", "test"];
+
+/// A mail address: labels and lengths of RFC 5321, an ending that IANA has given out.
 pub(super) fn email(sight: Sight<'_>) -> bool {
     let Some(at) = sight.text.iter().position(|b| *b == b'@') else { return false };
     let (Some(local), Some(domain)) = (sight.text.get(..at), sight.text.get(at + 1..)) else { return false };
     let dotted = |text: &[u8]| text.split(|b| *b == b'.').all(|label| !label.is_empty());
     let label = |label: &[u8]| (1..=63).contains(&label.len()) && label.first() != Some(&b'-') && label.last() != Some(&b'-');
     let ending = domain.rsplit(|b| *b == b'.').next().unwrap_or_default();
-    let file = FILES.iter().any(|file| ending.eq_ignore_ascii_case(file.as_bytes()));
+    let among = |list: &[&str]| list.iter().any(|other| ending.eq_ignore_ascii_case(other.as_bytes()));
+    let given = std::str::from_utf8(ending).is_ok_and(|ending| tld::exist(&ending.to_ascii_lowercase())) || among(EXAMPLES);
     let clone_address = local == b"git" && sight.after == b":";
-    dotted(local) && domain.split(|b| *b == b'.').all(label) && !file && !clone_address
+    dotted(local) && domain.split(|b| *b == b'.').all(label) && given && !among(FILES) && !clone_address
 }

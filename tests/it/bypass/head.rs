@@ -96,6 +96,19 @@ fn refused(name: &str, place: &str, detector: &str, request: impl Fn() -> Reques
 }
 
 #[test]
+fn what_is_encoded_once_too_often_is_told() {
+    let mut text = token(&[]).concat();
+    for depth in 1..=5 {
+        text = super::base64(&text);
+        let (status, asked, record) =
+            ask(Mode::Enforce, request(CHAT, &[], &json!({"messages": [{"role": "user", "content": text}]})));
+        let deep = record["unjudged"].as_array().is_some_and(|list| list.iter().any(|entry| entry["reason"] == "depth"));
+        let wanted = if depth < 5 { (400, false, false) } else { (200, true, true) };
+        assert_eq!((status, asked, deep), wanted, "10 nested {depth} deep: {record}");
+    }
+}
+
+#[test]
 fn what_stands_in_the_head_is_judged() {
     let key = token(&[]).concat();
     let escaped: String = key.bytes().map(|b| format!("%{b:02X}")).collect();
