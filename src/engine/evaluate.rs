@@ -224,6 +224,10 @@ pub(crate) fn judge_wordless(view: &View<'_>, applies: &Bits, checked: &mut Bits
     let event = view.event;
     let rules = Rules { program: view.program, stage: event.stage, applies };
     let standing = Standing::of(event);
+    if event.stage == Stage::Call && event.tool.is_none() {
+        // A text that is sent to a tool beside any call, or to another agent: there is no call to hold a rule against.
+        return;
+    }
     for rule in rules.iter() {
         let broken = match &rule.check {
             Check::Args(schema) => {

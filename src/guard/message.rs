@@ -60,7 +60,7 @@ pub(crate) fn judge(exchange: &mut Exchange, message: &Message<'_>, side: Side, 
         choices.push(0);
     }
     for &choice in &choices {
-        for stage in [Stage::Request, Stage::Result, Stage::Response, Stage::Egress] {
+        for stage in [Stage::Request, Stage::Call, Stage::Result, Stage::Response, Stage::Egress] {
             texts(exchange, message, side, editable, choice, stage, &mut ruling);
         }
         for call in message.calls.iter().filter(|c| c.choice == choice) {

@@ -1,15 +1,20 @@
 //! The layer around a scripted service: what the agent gets, what the client gets.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use http::StatusCode;
 use proptest::prelude::*;
 use serde_json::json;
-use servanda::base::names::Mode;
-use servanda::guard::Route;
+use servanda::base::names::{Lane, Mode};
+use servanda::guard::{GuardLayer, Route};
+use servanda::program::Program;
+use servanda::program::live::Live;
 
-use crate::support::guarded::{Script, chat, chunk, completion, enforce, guarded, post, read_stream, send, text_stream};
+use crate::support::guarded::{
+    Script, behind, chat, chunk, completion, enforce, guarded, post, post_to, read_stream, send, text_stream,
+};
 
 const CARD: &str = "4111 1111 1111 1111";
 
@@ -368,5 +373,42 @@ proptest! {
         let whole = send(&guarded(Script::events(vec![Bytes::from(stream)]), enforce()).0, chat("hi", true)).1;
         let parts = send(&guarded(Script::events(pieces), enforce()).0, chat("hi", true)).1;
         prop_assert_eq!(read_stream(&whole), read_stream(&parts));
+    }
+}
+
+#[test]
+fn what_is_sent_to_a_tool_beside_any_call_is_judged_as_a_call() {
+    const PACT: &str = "\
+format: 1
+pact: tools
+version: '1.0.0'
+subject: {agent: 'did:web:vendor.example:agents:first', counterparty: 'did:web:customer.example'}
+predicates:
+  - {id: numbers, dimension: safety, severity: major, at: call, check: {match: [pii.us_ssn]}, act: block}
+  - {id: cards, dimension: safety, severity: major, at: call, check: {match: [pii.payment_card]}, act: redact}
+  - {id: reading, dimension: safety, severity: major, at: call, check: {require: 'tool.effect == \"read\"'}, act: block}
+evidence:
+  sources: {guard: interaction/1}
+penalty:
+  major: {score: -10, notify: [counterparty]}
+renewal: {effective: 2026-01-01, expires: 2036-01-01, counters_on_extension: reset}
+";
+    let program = Arc::new(Program::compile_text(PACT).unwrap());
+    let layer =
+        GuardLayer::builder(Live::new(program)).without_evidence().route(Route { lane: Lane::Tools, ..enforce() }).build();
+    for (note, status, passes) in [
+        ("the kettle is back", StatusCode::OK, Some("the kettle is back")),
+        ("paid with 4111 1111 1111 1111", StatusCode::OK, Some("paid with [pii.payment_card]")),
+        ("my SSN is 536-22-8731", StatusCode::BAD_REQUEST, None),
+    ] {
+        let (guard, agent) = behind(&layer, Script::json("{}"));
+        let (head, body) = send(&guard, post_to("/notes", json!({"note": note}).to_string()));
+        assert_eq!(head.status, status, "{note}: {}", String::from_utf8_lossy(&body));
+        let asked = agent.asked.lock().unwrap();
+        assert_eq!(
+            asked.first().map(|(_, body)| body.clone()),
+            passes.map(|note| json!({"note": note}).to_string().into()),
+            "{note}"
+        );
     }
 }
