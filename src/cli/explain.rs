@@ -209,7 +209,11 @@ pub(super) fn refused(scanner: &Scanner, turned_away: &[TurnedAway]) -> Vec<Refu
 }
 
 /// As lines: those at one place for one reason together.
-pub(super) fn print_refused(screen: &mut Screen, list: &[Refused], place: impl Fn(usize) -> String) -> Result<(), CliError> {
+pub(super) fn print_refused(
+    screen: &mut Screen,
+    list: &[Refused],
+    mut place: impl FnMut(usize) -> String,
+) -> Result<(), CliError> {
     let reason = |r: &Refused| match (&r.verify, &r.around) {
         (Some(verify), _) => format!("is no {verify}"),
         (None, Some(around)) => around.to_string(),

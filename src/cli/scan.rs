@@ -236,10 +236,9 @@ impl Scan {
 
     fn print(&self, screen: &mut Screen, path: Option<&Path>, text: &str, found: &Found) -> Result<(), CliError> {
         let name = path.map_or_else(String::new, |p| format!("{}:", short(&p.display().to_string(), 200)));
-        let place = |at: usize| {
-            let before = text.get(..at).unwrap_or("");
-            let line = before.matches('\n').count() + 1;
-            let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+        let mut cursor = Cursor::new(text);
+        let mut place = |at: usize| {
+            let (line, column) = cursor.go(at);
             format!("{name}{line}:{column}")
         };
         for finding in &found.findings {
@@ -261,6 +260,37 @@ impl Scan {
             Some(list) => explain::print_refused(screen, list, place),
             None => Ok(()),
         }
+    }
+}
+
+/// A place in a text that people count in lines and columns. Going forward costs the way and no more.
+struct Cursor<'a> {
+    text: &'a str,
+    at: usize,
+    line: usize,
+    column: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn new(text: &'a str) -> Self {
+        Self { text, at: 0, line: 1, column: 1 }
+    }
+
+    /// Line and column of a byte, both from 1.
+    fn go(&mut self, at: usize) -> (usize, usize) {
+        if at < self.at {
+            *self = Self::new(self.text);
+        }
+        let between = self.text.get(self.at..at).unwrap_or_default();
+        match between.rfind('\n') {
+            Some(last) => {
+                self.line += between.matches('\n').count();
+                self.column = between.get(last + 1..).unwrap_or_default().chars().count() + 1;
+            }
+            None => self.column += between.chars().count(),
+        }
+        self.at = at;
+        (self.line, self.column)
     }
 }
 
@@ -343,4 +373,19 @@ fn walk(folder: &Path, out: &mut Vec<PathBuf>) -> Result<(), CliError> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_and_columns() {
+        let text = "aé\nb\n\ncd";
+        let mut cursor = Cursor::new(text);
+        let wanted = [(0, (1, 1)), (3, (1, 3)), (4, (2, 1)), (8, (4, 2)), (0, (1, 1)), (9, (4, 3)), (6, (3, 1))];
+        for (at, place) in wanted {
+            assert_eq!(cursor.go(at), place, "{at}");
+        }
+    }
 }
