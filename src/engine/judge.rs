@@ -24,6 +24,8 @@ use crate::program::scratch::Found;
 pub use crate::program::scratch::Scratch;
 use crate::protocol::text::Text;
 use crate::scan::host::{self, HostRef};
+use crate::scan::span::Hit;
+use crate::scan::{self, Scanner};
 
 /// What an event holds that can be rewritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -230,8 +232,7 @@ pub fn judge_head(
             line.push(' ');
             line.push_str(text.text);
             scratch.hits.clear();
-            shortfall.flood += scan.scanner.scan(&line, cache, &mut scratch.hits);
-            shortfall.starved |= cache.starved();
+            shortfall.scan(&scan.scanner, event.stage, &line, cache, &mut scratch.hits);
             for hit in &scratch.hits {
                 outcome.place = Some(text.place.into());
                 let category = scan.categories.get(hit.pattern as usize).copied().unwrap_or_default();
@@ -374,6 +375,19 @@ struct Shortfall {
     deep: bool,
 }
 
+impl Shortfall {
+    /// Scans one text and takes in what could not be done.
+    fn scan(&mut self, scanner: &Scanner, stage: Stage, text: &str, cache: &mut scan::Scratch, hits: &mut Vec<Hit>) {
+        // An answer is judged the same whether it streams or not, and a stream is not read loosely.
+        self.flood += match stage {
+            Stage::Response => scanner.scan(text, cache, hits),
+            _ => scanner.scan_loosely(text, cache, hits),
+        };
+        self.starved |= cache.starved();
+        self.deep |= cache.deep();
+    }
+}
+
 /// Scans every text.
 fn scan_all(
     program: &Program,
@@ -389,13 +403,7 @@ fn scan_all(
     let Some(cache) = scratch.scans.get_mut(place as usize) else { return shortfall };
     for (at, (from, text)) in sources(event, arguments).enumerate() {
         scratch.hits.clear();
-        // An answer is judged the same whether it streams or not, and a stream is not read loosely.
-        shortfall.flood += match event.stage {
-            Stage::Response => scan.scanner.scan(text, cache, &mut scratch.hits),
-            _ => scan.scanner.scan_loosely(text, cache, &mut scratch.hits),
-        };
-        shortfall.starved |= cache.starved();
-        shortfall.deep |= cache.deep();
+        shortfall.scan(&scan.scanner, event.stage, text, cache, &mut scratch.hits);
         let source = at as u32;
         scratch.found.extend(scratch.hits.iter().map(|hit| Found { source, hit: *hit, act: Act::Allow }));
         if !scan.topics.is_empty() && from.place.is_some() {

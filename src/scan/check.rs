@@ -18,6 +18,7 @@ mod token;
 mod west;
 
 use super::pattern::Verify;
+pub(super) use token::base64_digit;
 
 /// Bytes before a match that its second opinion may look at.
 pub(super) const CONTEXT: usize = 64;

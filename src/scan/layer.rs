@@ -12,7 +12,8 @@ use super::span::{Hit, join_pieces};
 use super::view::{Pieces, RUNS, Views, is_plain, join_topics};
 use crate::base::limits::{DECODE_DEPTH_MAX, HITS_MAX};
 
-/// Bytes of a whole text that are looked at together: bounds what views keep of it.
+/// Bytes of a text that are looked at together: bounds what views keep of it, and what a run may cost that is looked for
+/// in vain.
 const PIECE: usize = 8 << 10;
 
 /// One text that arrives in pieces.
@@ -65,7 +66,7 @@ impl Layer {
     pub(super) fn push(&mut self, scanner: &Scanner, piece: &str, last: bool, hits: &mut Vec<Hit>) -> usize {
         let mut held = std::mem::take(&mut self.held);
         held.push_str(piece);
-        let (read, known) = self.look(scanner, &held, last);
+        let (read, known) = self.look_on(scanner, &held, last);
         let first = hits.len();
         let open = self.pass.push(scanner, held.get(..read).unwrap_or_default(), last, hits);
         held.drain(..read);
@@ -82,12 +83,7 @@ impl Layer {
         if is_plain(text) {
             return;
         }
-        let (mut at, mut to) = (0, 0);
-        while to < text.len() {
-            to = text.floor_char_boundary(to + PIECE);
-            let (read, _) = self.look(scanner, text.get(at..to).unwrap_or_default(), to == text.len());
-            at += read;
-        }
+        self.look_on(scanner, text, true);
         if !self.pending.is_empty() {
             self.recent.extend(hits.iter().skip(first));
             let mut whole = hits.split_off(first);
@@ -97,7 +93,21 @@ impl Layer {
         }
     }
 
-    /// Looks at the views of what has arrived. Gives how much of it was read, and up to where the views are decided.
+    /// Looks at the views of what has arrived, a piece at a time. Gives as [`Layer::look`].
+    fn look_on(&mut self, scanner: &Scanner, text: &str, last: bool) -> (usize, usize) {
+        let (mut at, mut to) = (0, 0);
+        loop {
+            to = text.floor_char_boundary(to + PIECE);
+            let piece = text.get(at..to).unwrap_or_default();
+            let (read, known) = self.look(scanner, piece, last && to == text.len());
+            at += read;
+            if to == text.len() {
+                return (at, known);
+            }
+        }
+    }
+
+    /// Looks at the views of a piece. Gives how much of it was read, and up to where the views are decided.
     fn look(&mut self, scanner: &Scanner, text: &str, last: bool) -> (usize, usize) {
         let read = self.views.read(scanner, text, last, &mut self.pending);
         while let Some(run) = self.views.decode(last) {
@@ -136,7 +146,8 @@ impl Layer {
         if ended {
             *known = 0;
             self.deep |= layer.deep;
-            self.views.sum.add(&layer.topics(), layer.more(), layer.starved());
+            self.views.reading.sum.add_pass(&layer.pass.state);
+            self.views.reading.sum.add(&layer.views.reading.sum);
             self.views.stop(run);
         }
     }
@@ -160,19 +171,24 @@ impl Layer {
                 self.given += 1;
                 hits.push(hit);
             } else {
-                self.views.sum.more += 1;
+                self.views.reading.sum.more += 1;
             }
         }
     }
 
     /// Hits beyond the ceilings that were counted and not given.
     pub(super) fn more(&self) -> u64 {
-        self.pass.state.more + self.views.sum.more
+        self.pass.state.more + self.views.reading.sum.more
     }
 
     /// Whether a pattern ran out of its budget of vain steps.
     pub(super) fn starved(&self) -> bool {
-        self.pass.state.starved || self.views.sum.starved
+        self.pass.state.starved || self.views.reading.sum.starved
+    }
+
+    /// Bytes that candidates cost.
+    pub(super) fn steps(&self) -> u64 {
+        self.pass.state.steps + self.views.reading.sum.steps
     }
 
     /// Whether something was encoded more often than is undone.
@@ -183,7 +199,7 @@ impl Layer {
     /// The topics over their thresholds, of the text and its views.
     pub(super) fn topics(&self) -> Vec<(u32, u32)> {
         let mut topics = self.pass.state.topics();
-        join_topics(&mut topics, &self.views.sum.topics);
+        join_topics(&mut topics, &self.views.reading.sum.topics);
         topics
     }
 }

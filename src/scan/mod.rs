@@ -8,6 +8,11 @@
 //! begin is tried there, after a look at a few telling bytes ahead, with an automaton of its own, which dies at the first byte that fits no longer.
 //! Steps read in vain have a budget, so that no text takes more than linear time; a text on which a pattern
 //! ran out of it says so. It stays the reference for faster ones.
+//!
+//! Beside the text as it stands its views are scanned (`view`, `layer`): the plain reading around what is written in
+//! disguise, and what runs in it decode to, a bounded number of times. A whole text can be read loosely too, which makes
+//! out words of phrases that are misspelt on purpose; a stream is not. The hits of a view lie over the bytes that say
+//! it, and the work that views add grows with the text as the pass does.
 
 mod ahead;
 mod bucket;

@@ -13,7 +13,7 @@ use super::{Scanner, Scratch, check};
 use crate::base::limits::HITS_MAX;
 use crate::base::names::DataCategory;
 
-fn pattern(label: &str, kind: Kind, verify: Option<Verify>) -> Pattern {
+pub(super) fn pattern(label: &str, kind: Kind, verify: Option<Verify>) -> Pattern {
     Pattern {
         label: label.into(),
         detector: label.into(),

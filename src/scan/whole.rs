@@ -13,9 +13,6 @@ pub struct Scratch {
     state: State,
     views: Layer,
     loose: Loose,
-    /// What the loose reading of the last text came to: topics, and whether it was starved.
-    topics: Vec<(u32, u32)>,
-    starved: bool,
     buffer: Vec<Hit>,
 }
 
@@ -30,7 +27,7 @@ impl Scratch {
     /// Whether in the last whole scan a pattern ran out of its budget of vain steps, so that the text
     /// counts as not fully inspected.
     pub fn starved(&self) -> bool {
-        self.state.starved || self.views.starved() || self.starved
+        self.state.starved || self.views.starved() || self.loose.sum().starved
     }
 
     /// Whether in the last whole scan something was encoded more often than is undone.
@@ -46,7 +43,7 @@ impl Scratch {
 
     /// Bytes that candidates cost in the last whole scan beyond the pass itself.
     pub fn steps(&self) -> u64 {
-        self.state.steps
+        self.state.steps + self.views.steps() + self.loose.sum().steps
     }
 }
 
@@ -57,25 +54,20 @@ impl Scanner {
         let first = hits.len();
         let more = self.scan_as_it_stands(text, scratch, hits);
         scratch.views.look_at_whole(self, text, first, hits);
-        scratch.topics.clear();
-        scratch.starved = false;
+        scratch.loose.reset();
         more + scratch.views.more()
     }
 
     /// As [`Scanner::scan`], and what a person makes out of digits for letters, words run together, letters held apart
     /// and odd accents. A stream is not read so.
     pub fn scan_loosely(&self, text: &str, scratch: &mut Scratch, hits: &mut Vec<Hit>) -> u64 {
-        let (first, mut more) = (hits.len(), self.scan(text, scratch, hits));
+        let (first, more) = (hits.len(), self.scan(text, scratch, hits));
         let known = hits.len();
-        if let Some(pass) = scratch.loose.look(self, text, hits) {
-            more += pass.state.more;
-            scratch.topics = pass.state.topics();
-            scratch.starved = pass.state.starved;
-        }
+        scratch.loose.look(self, text, hits);
         if hits.len() > known {
             hits.get_mut(first..).unwrap_or_default().sort_unstable();
         }
-        more
+        more + scratch.loose.sum().more
     }
 
     /// As [`Scanner::scan`], without views.
@@ -90,7 +82,7 @@ impl Scanner {
     pub fn topics_of(&self, scratch: &Scratch) -> Vec<(u32, u32)> {
         let mut topics = scratch.state.topics();
         join_topics(&mut topics, &scratch.views.topics());
-        join_topics(&mut topics, &scratch.topics);
+        join_topics(&mut topics, &scratch.loose.sum().topics);
         topics
     }
 

@@ -12,22 +12,6 @@ use super::{Imported, Origin};
 /// Errors that are taken out one by one before the importer gives up; each takes something with it.
 const ROUNDS_MAX: usize = 2_000;
 
-/// The sections of a pact, in the order of a document.
-const SECTIONS: &[&str] = &[
-    "format",
-    "pact",
-    "version",
-    "subject",
-    "packs",
-    "facts",
-    "tools",
-    "detectors",
-    "predicates",
-    "evidence",
-    "penalty",
-    "renewal",
-];
-
 /// The keys of a predicate, in the order people read them.
 const PREDICATE: &[&str] = &["id", "constraint", "dimension", "severity", "at", "check", "act"];
 
@@ -176,7 +160,7 @@ impl Draft {
 
     fn write(&self, from: Origin) -> String {
         let mut out = format!("# A draft, imported from a document of {from}. `servanda check` says what it lacks.\n");
-        for section in SECTIONS {
+        for section in read::KEYS {
             match self.sections.get(*section) {
                 None => {}
                 Some(Value::Array(list)) => {

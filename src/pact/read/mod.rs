@@ -25,4 +25,5 @@ mod whole;
 
 pub use statement::{read_statement, statement_kind};
 pub use trust::read_trust;
+pub(super) use whole::KEYS;
 pub use whole::read;

@@ -17,8 +17,8 @@ use super::names::Names;
 use super::places::Places;
 use super::{cases, catalogue, consequences, couplings, evidence, penalty, predicate, renewal, subject, trust, uses};
 
-/// Keys of a pact; `signatures` belongs to the sealed form.
-const KEYS: &[&str] = &[
+/// Keys of a pact, in the order of a document; `signatures` belongs to the sealed form.
+pub(in crate::pact) const KEYS: &[&str] = &[
     "format",
     "pact",
     "version",

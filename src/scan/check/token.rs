@@ -235,20 +235,24 @@ pub(super) fn crc32_tail(text: &[u8]) -> bool {
     std::str::from_utf8(tail).ok().and_then(|tail| u32::from_str_radix(tail, 16).ok()) == Some(sum)
 }
 
+/// What a digit of base64 or base64url is worth (RFC 4648 §4 and §5).
+pub(in crate::scan) fn base64_digit(byte: u8) -> Option<u8> {
+    Some(match byte {
+        b'A'..=b'Z' => byte - b'A',
+        b'a'..=b'z' => byte - b'a' + 26,
+        b'0'..=b'9' => byte - b'0' + 52,
+        b'-' | b'+' => 62,
+        b'_' | b'/' => 63,
+        _ => return None,
+    })
+}
+
 /// The bytes that base64 or base64url spells; bits left over are dropped.
 fn decode(text: &[u8]) -> Option<Vec<u8>> {
     let mut decoded = Vec::with_capacity(text.len());
     let (mut stock, mut bits) = (0u32, 0u32);
-    for byte in text {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'-' | b'+' => 62,
-            b'_' | b'/' => 63,
-            _ => return None,
-        };
-        stock = stock << 6 | u32::from(value);
+    for &byte in text {
+        stock = stock << 6 | u32::from(base64_digit(byte)?);
         bits += 6;
         if bits >= 8 {
             bits -= 8;

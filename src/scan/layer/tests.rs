@@ -5,24 +5,10 @@ use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
 
-use crate::base::names::DataCategory;
-use crate::scan::pattern::{Group, Kind, Pattern, Topic, Verify, Weighted, Window};
+use crate::scan::pattern::{Group, Kind, Topic, Verify, Weighted, Window};
 use crate::scan::span::{Hit, join_pieces};
+use crate::scan::tests::pattern;
 use crate::scan::{Scanner, Scratch, StreamScanner};
-
-fn pattern(label: &str, kind: Kind, verify: Option<Verify>) -> Pattern {
-    Pattern {
-        label: label.into(),
-        detector: label.into(),
-        pack: "own".into(),
-        kind,
-        verify,
-        score_bp: 9_000,
-        category: DataCategory::Public,
-        context: None,
-        bytes_max: None,
-    }
-}
 
 const PHRASES: u32 = 0;
 const CARD: u32 = 1;

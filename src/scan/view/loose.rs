@@ -20,10 +20,11 @@ const TOGETHER_MIN: usize = 10;
 /// Fewest letters held apart.
 const APART_MIN: usize = 4;
 
-/// Reads a whole text: puts the reading in `plain` and the changes in the map. False where nothing changes.
+/// Reads a whole text: puts the reading in `plain` and the changes in the map, both empty before. False where nothing changes.
 pub(super) fn read(text: &str, dictionary: &Dictionary, plain: &mut String, map: &mut Map) -> bool {
-    plain.clear();
-    map.reset();
+    if dictionary.is_empty() {
+        return false;
+    }
     let mut reading = Reading { text, plain, map, copied: 0, dictionary, words: Vec::new() };
     let bytes = text.as_bytes();
     let mut at = 0;
@@ -116,11 +117,15 @@ impl Reading<'_> {
         if !(3..=WORD_MAX).contains(&word.len()) {
             return;
         }
+        let mut letters = [0; WORD_MAX];
         for one in *b"il" {
-            let letters: Option<Vec<u8>> = word.bytes().map(|byte| letter_for(byte, one)).collect();
-            let Some(reads) = letters.and_then(|letters| String::from_utf8(letters).ok()) else { return };
-            if self.dictionary.has(&reads) {
-                self.put(at, word.len(), &reads);
+            for (letter, byte) in letters.iter_mut().zip(word.bytes()) {
+                let Some(reads) = letter_for(byte, one) else { return };
+                *letter = reads;
+            }
+            let reads = letters.get(..word.len()).and_then(|letters| std::str::from_utf8(letters).ok()).unwrap_or_default();
+            if self.dictionary.has(reads) {
+                self.put(at, word.len(), reads);
                 return;
             }
         }
@@ -162,40 +167,44 @@ impl Reading<'_> {
     /// Reads letters that are held apart, the first of them at `at`. Gives how far they go.
     fn held_apart(&mut self, at: usize) -> Option<usize> {
         let bytes = self.text.as_bytes();
-        let letter = |at: usize| bytes.get(at).filter(|byte| byte.is_ascii_alphabetic());
-        let by = *bytes.get(at + 1).filter(|byte| byte.is_ascii() && !is_word(**byte))?;
-        let mut letters = String::from(char::from(*letter(at)?));
+        let is_letter = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_alphabetic);
+        let by = *bytes.get(at + 1).filter(|byte| byte.is_ascii() && !is_word(**byte) && is_letter(at))?;
         let mut end = at + 1;
-        while letters.len() < RUN_MAX
+        while end - at < 2 * RUN_MAX
             && bytes.get(end) == Some(&by)
-            && let Some(next) = letter(end + 1)
+            && is_letter(end + 1)
             && bytes.get(end + 2).is_none_or(|byte| !is_word(*byte))
         {
-            letters.push(char::from(*next));
             end += 2;
         }
-        if letters.len() >= APART_MIN {
-            let reads = if self.dictionary.has(&letters) {
-                Some(letters)
-            } else if letters.len() >= TOGETHER_MIN && self.parts(&letters) {
-                let mut rest = letters.as_str();
-                let words: Vec<&str> = std::mem::take(&mut self.words)
-                    .into_iter()
-                    .map(|len| {
-                        let (word, behind) = rest.split_at_checked(len).unwrap_or((rest, ""));
-                        rest = behind;
-                        word
-                    })
-                    .collect();
-                Some(words.join(" "))
-            } else {
-                None
-            };
-            if let Some(reads) = reads {
+        if end - at >= 2 * APART_MIN - 1 {
+            let letters: String = bytes.get(at..end).unwrap_or_default().iter().step_by(2).copied().map(char::from).collect();
+            if let Some(reads) = self.put_together(&letters) {
                 self.put(at, end - at, &reads);
             }
         }
         Some(end - at)
+    }
+
+    /// The word or words that letters make.
+    fn put_together(&mut self, letters: &str) -> Option<String> {
+        if self.dictionary.has(letters) {
+            return Some(letters.to_owned());
+        }
+        if letters.len() < TOGETHER_MIN || !self.parts(letters) {
+            return None;
+        }
+        let mut reads = String::with_capacity(letters.len() + self.words.len());
+        let mut rest = letters;
+        for len in std::mem::take(&mut self.words) {
+            let (word, behind) = rest.split_at_checked(len)?;
+            if !reads.is_empty() {
+                reads.push(' ');
+            }
+            reads.push_str(word);
+            rest = behind;
+        }
+        Some(reads)
     }
 }
 

@@ -5,6 +5,8 @@
 //! is soon: three bytes in four of anything else are no printable ASCII. Promises: what is decoded depends on the text before
 //! it alone, and every decoded byte knows the bytes it came from.
 
+use crate::scan::check;
+
 /// Decoded bytes before anybody looks at them: fewer hold nothing that is worth hiding.
 const OPEN_MIN: usize = 8;
 
@@ -205,16 +207,11 @@ impl Decoder {
     }
 
     fn base64(&mut self, byte: u8, at: usize) -> Fed {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            b'\r' | b'\n' if self.decoded() >= LINE_MIN => return Fed::Taken,
-            _ => return Fed::Ends,
-        };
-        self.add(u32::from(value), 6, at)
+        match check::base64_digit(byte) {
+            Some(value) => self.add(u32::from(value), 6, at),
+            None if matches!(byte, b'\r' | b'\n') && self.decoded() >= LINE_MIN => Fed::Taken,
+            None => Fed::Ends,
+        }
     }
 
     fn base32(&mut self, byte: u8, at: usize) -> Fed {
@@ -334,7 +331,10 @@ fn is_token(byte: u8) -> bool {
 pub(super) fn next_prefix(bytes: &[u8], from: usize) -> usize {
     let rest = bytes.get(from..).unwrap_or_default();
     let alone = |at: &usize| at.checked_sub(1).and_then(|before| rest.get(before)).is_none_or(|b| !b.is_ascii_alphanumeric());
-    memchr::memmem::find_iter(rest, b"0x").find(alone).map_or(bytes.len(), |at| from + at)
+    let found = memchr::memmem::find_iter(rest, b"0x").find(alone).unwrap_or(rest.len());
+    #[cfg(test)]
+    check::count(found);
+    from + found
 }
 
 /// The place at or after `from` where the next run begins that is long enough to be decoded. Without one: the start
@@ -342,6 +342,8 @@ pub(super) fn next_prefix(bytes: &[u8], from: usize) -> usize {
 pub(super) fn next_run(bytes: &[u8], from: usize, last: bool) -> usize {
     let mut at = from;
     loop {
+        #[cfg(test)]
+        check::count(1);
         // A run that begins at `at` or later and is long enough covers this byte, or begins behind it.
         let probe = at + RUN_MIN - 1;
         let (begin, end) = match bytes.get(probe) {
@@ -360,13 +362,17 @@ pub(super) fn next_run(bytes: &[u8], from: usize, last: bool) -> usize {
     }
 }
 
-/// The run around `probe` from its first letter or digit at or after `from`, to its end.
+/// The run around `probe` from its first letter or digit at or after `from`, as far as it is long enough.
 fn run_at(bytes: &[u8], from: usize, probe: usize) -> (usize, usize) {
     let before = bytes.get(from..probe).unwrap_or_default();
-    let begin = probe - before.iter().rev().take_while(|byte| is_token(**byte)).count();
-    let end = probe + bytes.get(probe..).unwrap_or_default().iter().take_while(|byte| is_token(**byte)).count();
-    let lead = bytes.get(begin..end).unwrap_or_default().iter().take_while(|byte| !byte.is_ascii_alphanumeric()).count();
-    (begin + lead, end)
+    let run = probe - before.iter().rev().take_while(|byte| is_token(**byte)).count();
+    let rest = bytes.get(run..).unwrap_or_default();
+    let begin = run + rest.iter().take_while(|byte| is_token(**byte) && !byte.is_ascii_alphanumeric()).count();
+    let rest = bytes.get(begin..).unwrap_or_default();
+    let end = begin + rest.iter().take(RUN_MIN).take_while(|byte| is_token(**byte)).count();
+    #[cfg(test)]
+    check::count(end - from);
+    (begin, end)
 }
 
 #[cfg(test)]

@@ -99,7 +99,7 @@ fn refused(name: &str, place: &str, detector: &str, request: impl Fn() -> Reques
 fn what_is_encoded_once_too_often_is_told() {
     let mut text = token(&[]).concat();
     for depth in 1..=5 {
-        text = super::base64(&text);
+        text = super::disguise::base64(&text);
         let (status, asked, record) =
             ask(Mode::Enforce, request(CHAT, &[], &json!({"messages": [{"role": "user", "content": text}]})));
         let deep = record["unjudged"].as_array().is_some_and(|list| list.iter().any(|entry| entry["reason"] == "depth"));
