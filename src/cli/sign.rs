@@ -23,7 +23,7 @@ pub(super) struct Sign {
     /// The secret key of the party.
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
-    /// As what.
+    /// As what: agent, counterparty or guarantor.
     #[arg(long, value_name = "ROLE", value_parser = parse_role)]
     role: Role,
     /// Where the sealed pact goes; without it `NAME.pact.json` beside the file.

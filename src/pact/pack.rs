@@ -15,7 +15,7 @@ use crate::base::document::{self, Node, Value};
 use crate::base::limits::CONTEXT_AFTER_MAX;
 use crate::base::names::DataCategory;
 use crate::scan::pattern::{Context, Kind, Pattern, Topic, Verify, Window};
-use crate::scan::{ScanError, Scanner, Scratch};
+use crate::scan::{Machines, ScanError, Scanner, Scratch};
 use weighted::Lists;
 
 /// The packs that come with the binary, as (file name, text).
@@ -35,6 +35,7 @@ pub const SHIPPED: &[(&str, &str)] = &[
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Packs {
     list: Vec<Pack>,
+    machines: Machines,
 }
 
 /// One pack.
@@ -188,6 +189,11 @@ impl Packs {
         detectors.chain(self.topics().map(|(_, entry)| entry.topic.label.as_str())).collect()
     }
 
+    /// The compiled expressions of programs with these packs.
+    pub fn machines(&self) -> &Machines {
+        &self.machines
+    }
+
     /// Every host suffix.
     pub fn suffixes(&self) -> impl Iterator<Item = &str> {
         self.list.iter().flat_map(|pack| pack.suffixes.iter().map(String::as_str))
@@ -198,7 +204,8 @@ impl Packs {
     /// # Errors
     /// The first detector that cannot be built.
     pub fn scanner(&self) -> Result<Scanner, ScanError> {
-        Scanner::new(
+        Scanner::sharing(
+            &self.machines,
             self.entries().map(|(_, entry)| entry.pattern.clone()).collect(),
             self.topics().map(|(_, entry)| entry.topic.clone()).collect(),
         )

@@ -94,7 +94,9 @@ impl fmt::Display for PactError {
             Self::SignedAlready(role) => write!(f, "the {role} has signed already"),
             Self::BadSignature(who) => write!(f, "the signature of {who} does not fit the document"),
             Self::FromTheFuture(who) => write!(f, "the signature of {who} is dated in the future"),
-            Self::Unsigned(role) => write!(f, "the {role} has not signed"),
+            Self::Unsigned(role) => {
+                write!(f, "the {role} has not signed; `servanda sign --role {role}` with that party's key adds it")
+            }
             Self::Untrusted { by, role } => {
                 write!(f, "the trust file does not know this key of {by} as {role} at the time of signing")
             }

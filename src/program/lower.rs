@@ -394,7 +394,7 @@ impl Lowering<'_> {
             }
             let patterns = needs.patterns.iter().filter_map(|at| self.patterns.get(*at)).cloned().collect();
             let topics = needs.topics.iter().filter_map(|at| self.topics.get(*at)).cloned().collect();
-            match Scanner::new(patterns, topics) {
+            match Scanner::sharing(self.packs.machines(), patterns, topics) {
                 Ok(scanner) => {
                     let at = scans.len() as u32;
                     known.insert(needs.clone(), at);

@@ -1,5 +1,7 @@
 //! What may begin at a place, as the tables of beginnings list it.
 
+use std::sync::Arc;
+
 use super::byteset::{ByteSet, in_set};
 use super::opening::digits_at;
 use super::regex::Machine;
@@ -18,9 +20,9 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    /// Those of the patterns.
-    pub(super) fn of(patterns: impl Iterator<Item = u32>, machines: &[Option<Machine>]) -> Self {
-        let mut bucket = Self { patterns: patterns.map(|pattern| (0, pattern)).collect(), ..Self::default() };
+    /// Those of the patterns, and the phrase if there is one.
+    pub(super) fn of(patterns: impl Iterator<Item = u32>, phrase: bool, machines: &[Option<Arc<Machine>>]) -> Self {
+        let mut bucket = Self { patterns: patterns.map(|pattern| (0, pattern)).collect(), phrase, ..Self::default() };
         bucket.settle(machines);
         bucket
     }
@@ -35,16 +37,8 @@ impl Bucket {
         patterns.iter().take_while(move |(needed, _)| *needed <= digits).map(|(_, pattern)| *pattern)
     }
 
-    pub(super) fn add(&mut self, pattern: Option<u32>) {
-        match pattern {
-            None => self.phrase = true,
-            Some(pattern) if self.patterns.last() != Some(&(0, pattern)) => self.patterns.push((0, pattern)),
-            Some(_) => {}
-        }
-    }
-
     /// Settles what follows from the patterns.
-    pub(super) fn settle(&mut self, machines: &[Option<Machine>]) {
+    fn settle(&mut self, machines: &[Option<Arc<Machine>>]) {
         self.opens = self.phrase;
         for (needed, index) in &mut self.patterns {
             let Some(Some(machine)) = machines.get(*index as usize) else { continue };

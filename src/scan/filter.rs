@@ -1,6 +1,7 @@
 //! Where matches can begin: one table look-up a byte, by the byte itself, the next, and what stands before.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use super::bucket::Bucket;
 use super::byteset::{ByteSet, in_set};
@@ -61,6 +62,47 @@ struct Beginning {
     pattern: Option<u32>,
 }
 
+/// Sets of what may begin, one bit each: the phrase first, then the patterns.
+struct Slots {
+    bits: Vec<u64>,
+    /// Words a slot.
+    width: usize,
+}
+
+impl Slots {
+    fn new(count: usize, patterns: usize) -> Self {
+        let width = patterns / 64 + 1;
+        Self { bits: vec![0; count * width], width }
+    }
+
+    /// Adds a pattern, or the phrase, to a slot.
+    fn add(&mut self, slot: usize, pattern: Option<u32>) {
+        let bit = pattern.map_or(0, |pattern| pattern as usize + 1);
+        self.bits.get_mut(slot * self.width + bit / 64).into_iter().for_each(|word| *word |= 1 << (bit % 64));
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u64]> {
+        self.bits.chunks_exact(self.width)
+    }
+
+    fn is_empty(slot: &[u64]) -> bool {
+        slot.iter().all(|word| *word == 0)
+    }
+
+    fn phrase(slot: &[u64]) -> bool {
+        slot.first().is_some_and(|word| word & 1 == 1)
+    }
+
+    /// The patterns of a slot, in order.
+    fn patterns(slot: &[u64]) -> impl Iterator<Item = u32> {
+        let bits = slot
+            .iter()
+            .zip((0u32..).step_by(64))
+            .flat_map(|(word, first)| (0..64).map(move |bit| (word >> bit & 1 == 1, first + bit)));
+        bits.skip(1).filter(|(set, _)| *set).map(|(_, bit)| bit - 1)
+    }
+}
+
 const PARTS: usize = 3;
 
 /// Bytes that are looked up before what was found is gone through.
@@ -68,7 +110,7 @@ const BLOCK: usize = 64;
 
 impl Filter {
     /// Builds the table. Machines with a guard are not in it.
-    pub(super) fn new(machines: &mut [Option<Machine>], patterns: &[Pattern], tree: &Tree) -> Self {
+    pub(super) fn new(machines: &[Option<Arc<Machine>>], patterns: &[Pattern], tree: &Tree) -> Self {
         let beginnings = beginnings(machines, tree);
         let classes = classes(&beginnings);
         // One byte of each class stands for all.
@@ -81,35 +123,29 @@ impl Filter {
         let count = first.len();
         let members =
             |set: &ByteSet| (0..count).filter(|c| first.get(*c).is_some_and(|byte| in_set(set, *byte))).collect::<Vec<_>>();
-        let mut pairs = vec![Bucket::default(); PARTS * count * count];
-        let mut singles = vec![Bucket::default(); PARTS * count];
+        let (mut pairs, mut singles) =
+            (Slots::new(PARTS * count * count, machines.len()), Slots::new(PARTS * count, machines.len()));
         for beginning in &beginnings {
             let (ones, twos) = (members(&beginning.ones), beginning.twos.as_ref().map(members));
             for row in beginning.before.iter().flat_map(|part| ones.iter().map(|one| *part as usize * count + one)) {
-                let slots = match &twos {
-                    None => singles.get_mut(row..=row),
-                    Some(_) => pairs.get_mut(row * count..(row + 1) * count),
-                };
-                for (two, bucket) in slots.unwrap_or_default().iter_mut().enumerate() {
-                    if twos.as_ref().is_none_or(|twos| twos.binary_search(&two).is_ok()) {
-                        bucket.add(beginning.pattern);
-                    }
+                match &twos {
+                    None => singles.add(row, beginning.pattern),
+                    Some(twos) => twos.iter().for_each(|two| pairs.add(row * count + two, beginning.pattern)),
                 }
             }
         }
         let mut buckets = vec![Bucket::default()];
-        let mut known = HashMap::from([(Bucket::default(), 0)]);
-        let mut number = |mut bucket: Bucket| {
-            if bucket == Bucket::default() {
+        let mut known: HashMap<&[u64], u16> = HashMap::new();
+        let mut number = |slot| {
+            if Slots::is_empty(slot) {
                 return 0;
             }
-            bucket.settle(machines);
-            *known.entry(bucket).or_insert_with_key(|bucket| {
-                buckets.push(bucket.clone());
+            *known.entry(slot).or_insert_with(|| {
+                buckets.push(Bucket::of(Slots::patterns(slot), Slots::phrase(slot), machines));
                 buckets.len() as u16 - 1
             })
         };
-        let (pairs, singles) = (pairs.into_iter().map(&mut number).collect(), singles.into_iter().map(&mut number).collect());
+        let (pairs, singles) = (pairs.iter().map(&mut number).collect(), singles.iter().map(&mut number).collect());
         let mut steps = Box::new([Step::default(); 256]);
         for ((step, class), byte) in steps.iter_mut().zip(classes).zip(0..=u8::MAX) {
             let before = before(byte) as usize * count * count;
@@ -172,17 +208,16 @@ impl Filter {
 }
 
 /// Everything that can begin, the patterns in order.
-fn beginnings(machines: &mut [Option<Machine>], tree: &Tree) -> Vec<Beginning> {
+fn beginnings(machines: &[Option<Arc<Machine>>], tree: &Tree) -> Vec<Beginning> {
     let mut all = Vec::new();
-    for (index, machine) in machines.iter_mut().enumerate() {
+    for (index, machine) in machines.iter().enumerate() {
         let Some(machine) = machine else { continue };
         for (word, before) in [(true, &[Before::Word, Before::Underscore][..]), (false, &[Before::Other])] {
-            // Of guarded ones, too, it is noted what stands third.
-            let pairs = machine.pairs(word);
             if machine.guard.is_none() {
                 let pattern = Some(index as u32);
                 all.push(Beginning { before, ones: machine.firsts(word), twos: None, pattern });
-                all.extend(pairs.into_iter().map(|(ones, twos)| Beginning { before, ones, twos: Some(twos), pattern }));
+                let pairs = machine.pairs(word).iter();
+                all.extend(pairs.map(|&(ones, twos)| Beginning { before, ones, twos: Some(twos), pattern }));
             }
         }
     }

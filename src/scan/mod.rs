@@ -24,6 +24,7 @@ pub mod explain;
 mod filter;
 pub mod host;
 mod layer;
+mod machines;
 mod number;
 mod opening;
 mod pass;
@@ -38,6 +39,7 @@ mod view;
 mod walk;
 mod whole;
 
+pub use machines::Machines;
 pub use phrase::words_of as words;
 pub use set::{ScanError, Scanner};
 pub use stream::StreamScanner;

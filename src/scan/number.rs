@@ -7,6 +7,7 @@
 //! wholly within the text at hand nothing is said.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use regex_automata::dfa::Automaton;
 use regex_automata::util::primitives::StateID;
@@ -71,8 +72,8 @@ pub(super) struct Numbers {
 
 impl Numbers {
     /// Follows every expression through every shape. Those with a guard are looked for elsewhere.
-    pub(super) fn new(machines: &[Option<Machine>], patterns: &[Pattern]) -> Self {
-        let machine = |index: usize| machines.get(index).and_then(Option::as_ref).filter(|machine| machine.guard.is_none());
+    pub(super) fn new(machines: &[Option<Arc<Machine>>], patterns: &[Pattern]) -> Self {
+        let machine = |index: usize| machines.get(index).and_then(Option::as_deref).filter(|machine| machine.guard.is_none());
         let begins =
             |machine: &Machine| (b'0'..=b'9').any(|digit| machine.can_begin(true, digit) || machine.can_begin(false, digit));
         let indexes: Vec<usize> = (0..machines.len()).filter(|index| machine(*index).is_some_and(begins)).collect();
@@ -96,7 +97,7 @@ impl Numbers {
             *known.entry(set.to_vec()).or_insert_with(|| {
                 let has = |bit: &usize| set.get(bit / 64).is_some_and(|word| word >> (bit % 64) & 1 == 1);
                 let members = (0..indexes.len()).filter(has).filter_map(|bit| indexes.get(bit)).map(|index| *index as u32);
-                buckets.push(Bucket::of(members, machines));
+                buckets.push(Bucket::of(members, false, machines));
                 buckets.len() as u16 - 1
             })
         };

@@ -101,10 +101,28 @@ pub(super) fn bytes_max(words: &[Vec<u8>]) -> usize {
     words.iter().map(Vec::len).sum::<usize>() + words.len().saturating_sub(1) * GAP_MAX
 }
 
-#[derive(Default)]
-struct Draft {
-    edges: Vec<(u8, usize)>,
-    owners: Vec<Owner>,
+/// What is noted of nodes as they come, in the order of nodes, and where that of each begins; of one node the order stays.
+fn by_node<T: Copy>(noted: &[(u32, T)], nodes: usize) -> (Vec<T>, Vec<u32>) {
+    let mut starts = vec![0; nodes + 1];
+    for (node, _) in noted {
+        starts.get_mut(*node as usize + 1).into_iter().for_each(|count| *count += 1);
+    }
+    let mut sum = 0;
+    for start in &mut starts {
+        sum += *start;
+        *start = sum;
+    }
+    let mut next = starts.clone();
+    let mut out: Vec<T> = noted.iter().map(|(_, what)| *what).collect();
+    for (node, what) in noted {
+        if let Some(at) = next.get_mut(*node as usize)
+            && let Some(slot) = out.get_mut(*at as usize)
+        {
+            *slot = *what;
+            *at += 1;
+        }
+    }
+    (out, starts)
 }
 
 impl Tree {
@@ -112,9 +130,9 @@ impl Tree {
     pub(super) fn new(phrases: &[(Vec<Vec<u8>>, Owner)]) -> Self {
         let mut joined: Vec<(Vec<u8>, Owner)> = phrases.iter().map(|(words, owner)| (words.join(&GAP), *owner)).collect();
         joined.sort_by(|one, two| one.0.cmp(&two.0));
-        let mut drafts = vec![Draft::default()];
+        let (mut nodes, mut edges, mut owners) = (1u32, Vec::new(), Vec::new());
         // The nodes of the phrase before: in order, each phrase shares its beginning with that one.
-        let (mut path, mut last): (Vec<usize>, &[u8]) = (vec![0], &[]);
+        let (mut path, mut last): (Vec<u32>, &[u8]) = (vec![0], &[]);
         let set = || Prefixes::new(16);
         let (mut heads, mut short, mut openings, mut starts) = (set(), set(), set(), set());
         let mut first = [false; 256];
@@ -122,18 +140,14 @@ impl Tree {
             let shared = phrase.iter().zip(last).take_while(|(one, two)| one == two).count();
             path.truncate(shared + 1);
             for byte in phrase.iter().skip(shared) {
-                let fresh = drafts.len();
-                if let Some(draft) = path.last().and_then(|at| drafts.get_mut(*at)) {
-                    draft.edges.push((*byte, fresh));
-                }
-                drafts.push(Draft::default());
-                path.push(fresh);
+                edges.push((path.last().copied().unwrap_or_default(), (*byte, nodes)));
+                path.push(nodes);
+                nodes += 1;
             }
             last = phrase;
-            if let Some(draft) = path.last().and_then(|at| drafts.get_mut(*at))
-                && !draft.owners.contains(owner)
-            {
-                draft.owners.push(*owner);
+            let end = path.last().copied().unwrap_or_default();
+            if !owners.iter().rev().take_while(|(node, _)| *node == end).any(|(_, known)| known == owner) {
+                owners.push((end, *owner));
             }
             heads.put(u64::from(head(phrase, 0)));
             // The end of a phrase is a gap too.
@@ -148,23 +162,10 @@ impl Tree {
                 *slot = true;
             }
         }
-        let mut tree = Self {
-            nodes: Vec::with_capacity(drafts.len() + 1),
-            edges: Vec::new(),
-            owners: Vec::new(),
-            heads,
-            openings,
-            short,
-            starts,
-            first,
-        };
-        for draft in drafts {
-            tree.nodes.push((tree.edges.len() as u32, tree.owners.len() as u32));
-            tree.edges.extend(draft.edges.into_iter().map(|(byte, node)| (byte, node as u32)));
-            tree.owners.extend(draft.owners);
-        }
-        tree.nodes.push((tree.edges.len() as u32, tree.owners.len() as u32));
-        tree
+        let (edges, edges_from) = by_node(&edges, nodes as usize);
+        let (owners, owners_from) = by_node(&owners, nodes as usize);
+        let nodes = edges_from.into_iter().zip(owners_from).collect();
+        Self { nodes, edges, owners, heads, openings, short, starts, first }
     }
 
     /// The bytes that a phrase can begin with.

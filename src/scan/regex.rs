@@ -57,6 +57,8 @@ pub(super) struct Machine {
     pub(super) guard: Option<(u8, usize)>,
     /// First bytes after a byte that is not, and that is, an ASCII word byte.
     first: [ByteSet; 2],
+    /// The pairs of bytes that a match can begin with, by the same: any of the one set, and any of the other.
+    pairs: [Vec<(ByteSet, ByteSet)>; 2],
     /// Bytes that can stand third.
     pub(super) third: ByteSet,
 }
@@ -167,8 +169,10 @@ impl Machine {
         let starts = BEFORE.map(|before| dfa.start_state(&start::Config::new().anchored(Anchored::Yes).look_behind(before)).ok());
         let known: Vec<StateID> = starts.into_iter().flatten().collect();
         let ahead = Ahead::new(&dfa, nfa.byte_classes(), &known, properties.minimum_len().unwrap_or_default());
-        let mut machine = Self { dfa, starts, ahead, bytes_max, guard, first: [[0; 4]; 2], third: [0; 4] };
+        let mut machine =
+            Self { dfa, starts, ahead, bytes_max, guard, first: [[0; 4]; 2], pairs: Default::default(), third: [0; 4] };
         machine.first = [machine.first_bytes(false), machine.first_bytes(true)];
+        machine.pairs = [machine.find_pairs(false), machine.find_pairs(true)];
         Ok(machine)
     }
 
@@ -208,9 +212,8 @@ impl Machine {
         in_set(&self.firsts(word), byte)
     }
 
-    /// The pairs of bytes that a match can begin with after a word byte or not: any of the one set, and any of
-    /// the other. Notes what stands third.
-    pub(super) fn pairs(&mut self, word: bool) -> Vec<(ByteSet, ByteSet)> {
+    /// The pairs of bytes that a match can begin with after a word byte or not. Notes what stands third.
+    fn find_pairs(&mut self, word: bool) -> Vec<(ByteSet, ByteSet)> {
         let mut firsts: Vec<(StateID, ByteSet)> = Vec::new();
         for start in self.starts(word) {
             for one in 0..=u8::MAX {
@@ -243,6 +246,11 @@ impl Machine {
             *all |= more;
         }
         pairs
+    }
+
+    /// The pairs of bytes that a match can begin with after a word byte or not: any of the one set, and any of the other.
+    pub(super) fn pairs(&self, word: bool) -> &[(ByteSet, ByteSet)] {
+        self.pairs.get(usize::from(word)).map_or(&[], Vec::as_slice)
     }
 
     /// The bytes that a match can begin with after a word byte or not.

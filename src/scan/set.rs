@@ -1,7 +1,10 @@
 //! The scanner: all patterns of a program over a text.
 
+use std::sync::Arc;
+
 use super::dictionary::Dictionary;
 use super::filter::Filter;
+use super::machines::Machines;
 use super::pattern::{Kind, Pattern, Topic, Weighted};
 use super::phrase::{self, Owner, Tree};
 use super::regex::{Machine, View};
@@ -54,13 +57,65 @@ fn weigh(name: &str, weighted: &Weighted, first: u32, phrases: &mut Vec<(Vec<Vec
     Ok(longest)
 }
 
+/// What patterns come to one by one, before they are looked for together.
+#[derive(Default)]
+struct Parts {
+    machines: Vec<Option<Arc<Machine>>>,
+    phrases: Vec<(Vec<Vec<u8>>, Owner)>,
+    rules: Rules,
+    holds: Vec<usize>,
+}
+
+impl Parts {
+    /// Takes in the pattern with this index.
+    fn add(&mut self, pattern: &Pattern, index: usize, shared: &Machines) -> Result<(), ScanError> {
+        let fail = |code, message: &str| error(&pattern.detector, RegexFault { code, message: message.to_owned(), help: None });
+        if index > usize::from(u16::MAX) / 2 {
+            return Err(fail("too_many", "there are too many patterns"));
+        }
+        let (machine, hold) = match &pattern.kind {
+            Kind::Regex(text) | Kind::Long { open: text, .. } => {
+                let machine = shared.get(text, pattern.bytes_max).map_err(|fault| error(&pattern.detector, fault))?;
+                let context = pattern.context.as_ref().map_or(0, context::look_ahead);
+                let ahead = pattern.verify.map_or(0, check::look_ahead).max(context).max(1);
+                if let Kind::Long { close, .. } = &pattern.kind
+                    && !(1..=CLOSE_MAX).contains(&close.len())
+                {
+                    return Err(fail("close", "its close is empty or longer than 64 bytes"));
+                }
+                let hold = machine.bytes_max + ahead;
+                (Some(machine), hold)
+            }
+            Kind::Phrases(list) => {
+                let mut longest = 0;
+                for text in list {
+                    let words = phrase::words(text);
+                    if words.is_empty() {
+                        return Err(fail("phrase_empty", &format!("phrase `{text}` has no word")));
+                    }
+                    longest = longest.max(phrase::bytes_max(&words));
+                    self.phrases.push((words, Owner::Pattern(index as u32)));
+                }
+                (None, longest + phrase::AHEAD)
+            }
+            Kind::Weighted(weighted) => {
+                let first = self.rules.enter(Target::Pattern(index as u32), weighted);
+                (None, weigh(&pattern.detector, weighted, first, &mut self.phrases)? + phrase::AHEAD)
+            }
+        };
+        self.machines.push(machine);
+        self.holds.push(hold);
+        Ok(())
+    }
+}
+
 /// All patterns of a program: immutable, shared by `Arc`.
 #[derive(Debug)]
 pub struct Scanner {
     pub(super) patterns: Vec<Pattern>,
     pub(super) topics: Vec<Topic>,
     /// By pattern; none for phrases.
-    machines: Vec<Option<Machine>>,
+    machines: Vec<Option<Arc<Machine>>>,
     /// The patterns that are looked for from a rare byte.
     pub(super) guarded: Vec<u32>,
     pub(super) filter: Filter,
@@ -76,57 +131,26 @@ impl Scanner {
     /// # Errors
     /// The first pattern that cannot be built, and why.
     pub fn new(patterns: Vec<Pattern>, topics: Vec<Topic>) -> Result<Self, ScanError> {
-        let mut machines = Vec::with_capacity(patterns.len());
-        let mut phrases = Vec::new();
-        let mut rules = Rules::default();
-        let mut holds = Vec::with_capacity(patterns.len());
+        Self::sharing(&Machines::default(), patterns, topics)
+    }
+
+    /// Builds the scanner with expressions that others have compiled already.
+    ///
+    /// # Errors
+    /// As [`Scanner::new`].
+    pub fn sharing(shared: &Machines, patterns: Vec<Pattern>, topics: Vec<Topic>) -> Result<Self, ScanError> {
+        let mut parts = Parts::default();
         for (index, pattern) in patterns.iter().enumerate() {
-            let fail =
-                |code, message: &str| error(&pattern.detector, RegexFault { code, message: message.to_owned(), help: None });
-            if index > usize::from(u16::MAX) / 2 {
-                return Err(fail("too_many", "there are too many patterns"));
-            }
-            match &pattern.kind {
-                Kind::Regex(text) | Kind::Long { open: text, .. } => {
-                    let machine = Machine::new(text, pattern.bytes_max).map_err(|fault| error(&pattern.detector, fault))?;
-                    let context = pattern.context.as_ref().map_or(0, context::look_ahead);
-                    let ahead = pattern.verify.map_or(0, check::look_ahead).max(context).max(1);
-                    holds.push(machine.bytes_max + ahead);
-                    machines.push(Some(machine));
-                    if let Kind::Long { close, .. } = &pattern.kind
-                        && !(1..=CLOSE_MAX).contains(&close.len())
-                    {
-                        return Err(fail("close", "its close is empty or longer than 64 bytes"));
-                    }
-                }
-                Kind::Phrases(list) => {
-                    let mut longest = 0;
-                    for text in list {
-                        let words = phrase::words(text);
-                        if words.is_empty() {
-                            return Err(fail("phrase_empty", &format!("phrase `{text}` has no word")));
-                        }
-                        longest = longest.max(phrase::bytes_max(&words));
-                        phrases.push((words, Owner::Pattern(index as u32)));
-                    }
-                    holds.push(longest + phrase::AHEAD);
-                    machines.push(None);
-                }
-                Kind::Weighted(weighted) => {
-                    let first = rules.enter(Target::Pattern(index as u32), weighted);
-                    let longest = weigh(&pattern.detector, weighted, first, &mut phrases)?;
-                    holds.push(longest + phrase::AHEAD);
-                    machines.push(None);
-                }
-            }
+            parts.add(pattern, index, shared)?;
         }
+        let Parts { machines, mut phrases, mut rules, holds } = parts;
         for (index, topic) in topics.iter().enumerate() {
             let first = rules.enter(Target::Topic(index as u32), &topic.weighted);
             weigh(&topic.label, &topic.weighted, first, &mut phrases)?;
         }
         let dictionary = Dictionary::new(phrases.iter().flat_map(|(words, _)| words).map(Vec::as_slice));
         let tree = Tree::new(&phrases);
-        let filter = Filter::new(&mut machines, &patterns, &tree);
+        let filter = Filter::new(&machines, &patterns, &tree);
         let is_guarded =
             |index: &u32| machines.get(*index as usize).is_some_and(|m| m.as_ref().is_some_and(|m| m.guard.is_some()));
         let guarded = (0..patterns.len() as u32).filter(is_guarded).collect();
@@ -138,11 +162,11 @@ impl Scanner {
     /// # Errors
     /// Why it cannot be built.
     pub fn check(pattern: &Pattern) -> Result<(), ScanError> {
-        Self::new(vec![pattern.clone()], Vec::new()).map(|_| ())
+        Parts::default().add(pattern, 0, &Machines::default())
     }
 
     pub(super) fn machine(&self, pattern: u32) -> Option<&Machine> {
-        self.machines.get(pattern as usize).and_then(Option::as_ref)
+        self.machines.get(pattern as usize).and_then(Option::as_deref)
     }
 
     /// How long the opening is of a long form that begins at `at`; none for any other pattern.

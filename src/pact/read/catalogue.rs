@@ -221,7 +221,7 @@ pub(super) fn detectors(r: &mut Reader<'_>, at: &At<'_>) -> Vec<Detector> {
             }
         };
         let detector = Detector { name: name.to_owned(), kind, category, span: key.span };
-        if let Err(error) = Scanner::new(vec![detector.pattern()], Vec::new()) {
+        if let Err(error) = Scanner::check(&detector.pattern()) {
             let place = value.get("regex").or_else(|| value.get("phrases")).unwrap_or(value);
             r.error("bad_regex", &place, format!("the detector cannot be built: {error}"))
                 .help("patterns run in linear time: no look-around, no back references, every bracket closed");

@@ -13,7 +13,7 @@ use super::cursor::{At, Reader};
 use super::places::Places;
 
 /// What `sign` refuses: what a draft lacks, as paths with a reason.
-pub(super) fn lacks(root: &At<'_>, pact: &Pact, used: &BTreeSet<String>) -> Vec<String> {
+pub(super) fn lacks(root: &At<'_>, pact: &Pact, used: &BTreeSet<String>, packs: &Packs) -> Vec<String> {
     let mut out = Vec::new();
     let mut need = |there: bool, what: &str| {
         if !there {
@@ -32,8 +32,11 @@ pub(super) fn lacks(root: &At<'_>, pact: &Pact, used: &BTreeSet<String>) -> Vec<
         need(pact.renewal.effective.is_some(), "renewal.effective: from when");
         need(pact.renewal.expires.is_some(), "renewal.expires: until when");
     }
-    for pack in used.iter().filter(|p| !pact.packs.contains_key(*p)) {
-        need(false, &format!("packs.{pack}: it is used and not listed, so nobody knows which version was promised"));
+    let major = |pack: &str| packs.get(pack).and_then(|pack| pack.version.split('.').next()).unwrap_or("1");
+    let unlisted: Vec<String> =
+        used.iter().filter(|p| !pact.packs.contains_key(*p)).map(|pack| format!("{pack}: \"{}\"", major(pack))).collect();
+    if !unlisted.is_empty() {
+        out.push(format!("packs: add {}; they are used, and nobody knows which version was promised", unlisted.join(", ")));
     }
     out
 }

@@ -123,7 +123,7 @@ fn whole(r: &mut Reader<'_>, node: &Node, packs: &Packs) -> Option<CheckedPact> 
     uses::blind_spots(r, places, &pact, packs);
     uses::impossible(r, places, &pact);
     let used = uses::used_packs(&pact, packs);
-    let lacks = uses::lacks(&root, &pact, &used);
+    let lacks = uses::lacks(&root, &pact, &used, packs);
     let signatures = root.get("signatures").map(|s| trust::signatures(r, &s)).unwrap_or_default();
     if r.out.has_errors() {
         return None;
