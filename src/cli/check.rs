@@ -8,7 +8,7 @@ use super::input;
 use super::render::{Answer, CliError, Outcome, Paint, Screen, Table, count, safe};
 use crate::base::clock::{Clock as _, SystemClock};
 use crate::pact;
-use crate::pact::calendar::{Calendar, calendar};
+use crate::pact::calendar::calendar;
 use crate::pact::model::Pact;
 use crate::program::compile;
 use crate::program::coverage::{Coverage, How, PredicateCoverage};
@@ -58,7 +58,7 @@ impl Check {
             if screen.is_json() {
                 let mut report = json!({"file": name, "ok": ok, "diagnostics": mistakes, "lacks": lacks, "coverage": coverage});
                 if let (true, Some(checked), Some(map)) = (self.calendar, &checked, report.as_object_mut()) {
-                    map.insert("calendar".to_owned(), calendar_json(&calendar(checked.pact())));
+                    map.insert("calendar".to_owned(), calendar(checked.pact()).report(now_s()));
                 }
                 reports.push(report);
                 continue;
@@ -85,14 +85,11 @@ impl Check {
 
 /// Whole days from now to an instant, before it rounded down; negative once it has passed.
 fn days_to(at: i64) -> i64 {
-    let now = SystemClock::new().wall_us().div_euclid(1_000_000);
-    (at - now).div_euclid(86_400)
+    (at - now_s()).div_euclid(86_400)
 }
 
-fn calendar_json(calendar: &Calendar) -> Value {
-    let dates: Vec<Value> =
-        calendar.dates.iter().map(|e| json!({"on": e.on.to_string(), "days": days_to(e.on.at), "what": e.what})).collect();
-    json!({"dates": dates, "standing": calendar.standing})
+fn now_s() -> i64 {
+    SystemClock::new().wall_us().div_euclid(1_000_000)
 }
 
 /// The life of a pact for people.

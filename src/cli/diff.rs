@@ -3,8 +3,6 @@
 
 use std::path::PathBuf;
 
-use serde_json::json;
-
 use super::render::{Answer, CliError, Outcome, Paint, Screen, Table, count, safe};
 use super::source;
 use crate::pact::change::{Comparison, Direction, Level, compare};
@@ -30,18 +28,7 @@ impl Diff {
         let comparison = compare(&old.checked, &new.checked);
         let outcome = Outcome::of(comparison.holds());
         if screen.is_json() {
-            screen.json(&json!({
-                "pact": comparison.pact,
-                "old": comparison.old.to_string(),
-                "new": comparison.new.to_string(),
-                "ok": comparison.holds(),
-                "level": comparison.level(),
-                "declared": comparison.declared(),
-                "least": comparison.least().map(|v| v.to_string()),
-                "direction": comparison.direction(),
-                "same_document": comparison.same_document,
-                "changes": comparison.changes,
-            }))?;
+            screen.json(&comparison.report())?;
             return Ok(outcome);
         }
         let title = format!("{} {} to {}", safe(&comparison.pact), comparison.old, comparison.new);

@@ -27,6 +27,16 @@ pub struct Calendar {
     pub standing: Vec<String>,
 }
 
+impl Calendar {
+    /// All of it as JSON, with the days from `now` (Unix seconds) to each date: what `servanda check --calendar
+    /// --json` and the admin port answer.
+    pub fn report(&self, now: i64) -> serde_json::Value {
+        let days = |on: &Date| on.at.saturating_sub(now).div_euclid(86_400);
+        let dates = self.dates.iter().map(|e| serde_json::json!({"on": e.on.to_string(), "days": days(&e.on), "what": e.what}));
+        serde_json::json!({"dates": dates.collect::<Vec<_>>(), "standing": self.standing})
+    }
+}
+
 /// The day that lies a period after another, or before it.
 fn shifted(from: Date, by: Period, back: bool, zone: &str) -> Option<Date> {
     let (year, month, day) = from.day;

@@ -292,32 +292,24 @@ pub const REQUIRED: &[Role] = &[Role::Agent, Role::Counterparty];
 
 /// Makes a pact enforceable, or says why it is not.
 pub fn activate(sealed: SealedPact, demands: &Demands<'_>) -> Result<VerifiedPact, PactError> {
-    let pact = sealed.checked().pact();
-    if let Some(here) = demands.agent
-        && pact.subject.agent.as_deref() != Some(here)
-        && (demands.trust.is_some() || pact.subject.agent.is_some())
-    {
-        return Err(PactError::WrongAudience { pact: pact.subject.agent.clone(), here: here.to_owned() });
-    }
-    if let Some(date) = pact.renewal.effective.filter(|d| demands.now < d.at) {
+    audience(&sealed, demands)?;
+    let renewal = &sealed.checked().pact().renewal;
+    if let Some(date) = renewal.effective.filter(|d| demands.now < d.at) {
         return Err(PactError::NotYet(date));
     }
-    if let Some(date) = pact.renewal.expires.filter(|d| demands.now >= d.at) {
+    if let Some(date) = renewal.expires.filter(|d| demands.now >= d.at) {
         return Err(PactError::Expired(date));
     }
-    let Some(trust) = demands.trust else {
-        return Ok(VerifiedPact { sealed, provenance: Provenance::Development });
-    };
-    if !sealed.checked().lacks().is_empty() {
-        return Err(PactError::Draft(sealed.checked().lacks().to_vec()));
-    }
-    // The agent's word is the least of all: a pact that only others signed binds nobody here.
-    let required = demands.require.iter().copied().chain([Role::Agent]);
-    for role in required {
-        if !sealed.signatures().iter().any(|s| s.role == role) {
-            return Err(PactError::Unsigned(role));
-        }
-    }
+    let provenance = vouch(&sealed, demands)?;
+    Ok(VerifiedPact { sealed, provenance })
+}
+
+/// On what grounds a pact counts here, whatever the day: it binds this agent and, with a trust file, it is
+/// whole and all who must have signed did, with keys that count. [`activate`] asks for the dates as well.
+pub fn vouch(sealed: &SealedPact, demands: &Demands<'_>) -> Result<Provenance, PactError> {
+    audience(sealed, demands)?;
+    let Some(trust) = demands.trust else { return Ok(Provenance::Development) };
+    complete(sealed, demands.require)?;
     for signature in sealed.signatures() {
         let counts = trust.allows(&signature.by, &signature.key, signature.role, signature.at);
         if !counts && (demands.require.contains(&signature.role) || signature.role == Role::Agent) {
@@ -327,15 +319,38 @@ pub fn activate(sealed: SealedPact, demands: &Demands<'_>) -> Result<VerifiedPac
             return Err(PactError::FromTheFuture(signature.by.clone()));
         }
     }
-    if let Some(id) = &pact.subject.credential {
+    if let Some(id) = &sealed.checked().pact().subject.credential {
         let status = trust.credentials.get(id).copied();
         if status != Some(CredentialStatus::Active) {
             return Err(PactError::Credential(id.clone(), status));
         }
     }
     let counted = sealed.signatures().iter().filter(|s| trust.allows(&s.by, &s.key, s.role, s.at));
-    let roles = counted.map(|s| s.role).collect();
-    Ok(VerifiedPact { sealed, provenance: Provenance::Trusted(roles) })
+    Ok(Provenance::Trusted(counted.map(|s| s.role).collect()))
+}
+
+/// Whether a pact is no draft, and the agent and these roles have signed it. Whether their keys count is
+/// another question.
+pub fn complete(sealed: &SealedPact, require: &[Role]) -> Result<(), PactError> {
+    if !sealed.checked().lacks().is_empty() {
+        return Err(PactError::Draft(sealed.checked().lacks().to_vec()));
+    }
+    // The agent's word is the least of all: a pact that only others signed binds nobody here.
+    let mut required = require.iter().copied().chain([Role::Agent]);
+    match required.find(|role| !sealed.signatures().iter().any(|s| s.role == *role)) {
+        Some(role) => Err(PactError::Unsigned(role)),
+        None => Ok(()),
+    }
+}
+
+fn audience(sealed: &SealedPact, demands: &Demands<'_>) -> Result<(), PactError> {
+    let agent = &sealed.checked().pact().subject.agent;
+    match demands.agent {
+        Some(here) if agent.as_deref() != Some(here) && (demands.trust.is_some() || agent.is_some()) => {
+            Err(PactError::WrongAudience { pact: agent.clone(), here: here.to_owned() })
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

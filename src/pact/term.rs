@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use jiff::ToSpan as _;
 use jiff::civil;
 use jiff::tz::TimeZone;
 
@@ -78,6 +79,17 @@ impl Period {
     /// Its length in seconds, a month counted as thirty days.
     pub fn about_seconds(self) -> u64 {
         self.seconds.saturating_add(u64::from(self.months).saturating_mul(MONTH_S))
+    }
+
+    /// The instant in Unix seconds that lies this long after another, months counted by the calendar of a
+    /// zone. Beyond what a calendar holds: never.
+    pub fn after(self, at: i64, zone: &str) -> i64 {
+        let there = || {
+            let from = jiff::Timestamp::from_second(at).ok()?.to_zoned(TimeZone::get(zone).ok()?);
+            let span = i64::from(self.months).months().seconds(i64::try_from(self.seconds).ok()?);
+            Some(from.checked_add(span).ok()?.timestamp().as_second())
+        };
+        there().unwrap_or(i64::MAX)
     }
 }
 
@@ -195,6 +207,16 @@ mod tests {
         assert_eq!(Window::parse("100n"), Some(Window::Count(100)));
         assert_eq!(Window::parse("7d"), Some(Window::Time(Period { months: 0, seconds: 7 * 86_400 })));
         assert_eq!((Window::parse("0n"), Window::parse("0d"), Window::parse("n")), (None, None, None));
+    }
+
+    #[test]
+    fn a_period_after_an_instant() {
+        let march = Date::parse("2026-03-01", "Europe/Berlin").unwrap().at;
+        let after = |text| Period::parse(text).unwrap().after(march, "Europe/Berlin");
+        assert_eq!(after("1mo"), Date::parse("2026-04-01", "Europe/Berlin").unwrap().at, "over the change to summer time");
+        assert_eq!((after("30d"), after("0s")), (march + 30 * 86_400, march));
+        assert_eq!(Period::parse("1d").unwrap().after(i64::MAX, "UTC"), i64::MAX);
+        assert_eq!(Period::parse("1d").unwrap().after(0, "Nowhere"), i64::MAX, "what cannot be told is never");
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod reverse;
 pub mod serve;
 mod stack;
 pub mod state;
+pub mod store;
 pub mod tls;
 pub mod upstream;
 

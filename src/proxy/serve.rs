@@ -14,12 +14,13 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use crate::base::clock::SharedClock;
+use crate::base::limits::STORE_LOOK_SECONDS_MAX;
 use crate::engine::session::Sessions;
 use crate::evidence::log::{Log, LogOptions};
 use crate::guard::Budget;
 use crate::guard::layer::Notice;
 
-use super::admin::{self, Context, ReloadWish, token::Token};
+use super::admin::{self, Context, Wish, token::Token};
 use super::config::{Config, Listener};
 use super::drain::Drain;
 use super::error::ProxyError;
@@ -70,7 +71,7 @@ pub struct Sidecar {
     tasks: JoinSet<()>,
     drain: Drain,
     state: Shared,
-    wishes: mpsc::Sender<ReloadWish>,
+    wishes: mpsc::Sender<Wish>,
     refusals: Arc<Refusals>,
     log: Log,
 }
@@ -148,9 +149,12 @@ impl Sidecar {
             state: state.clone(),
             metrics: metrics.clone(),
             token: Arc::new(token),
-            reload: wishes.clone(),
+            wishes: wishes.clone(),
+            shelf: reloader.shelf().clone(),
+            live: reloader.live().clone(),
+            compiling: Arc::new(Semaphore::new(1)),
             log: Some(log.handle()),
-            clock,
+            clock: Arc::clone(&clock),
         };
         let admin = admin_socket.local_addr().map_err(|why| cannot_bind("admin", config.admin.bind, why))?;
         let mut tasks = JoinSet::new();
@@ -169,7 +173,7 @@ impl Sidecar {
                 }
             }
         });
-        tasks.spawn(Reloads::start(reloader, common, guarded, inbox, state.clone())?.run());
+        tasks.spawn(Reloads::start(reloader, common, guarded, inbox, state.clone(), clock)?.run());
         let token = made.then(|| config.admin.token_file.clone());
         Ok(Self { serving, admin, token, tasks, drain, state, wishes, refusals, log })
     }
@@ -202,7 +206,7 @@ impl Sidecar {
     /// Reads config and pact anew, and tells how that ended; none where the process is ending.
     pub async fn reload(&self) -> Option<Reload> {
         let (told, outcome) = tokio::sync::oneshot::channel();
-        self.wishes.send(ReloadWish { told: Some(told) }).await.ok()?;
+        self.wishes.send(Wish::Reload(Some(told))).await.ok()?;
         outcome.await.ok()
     }
 
@@ -217,7 +221,7 @@ impl Sidecar {
                 _ = term.recv() => break,
                 _ = int.recv() => break,
                 _ = hup.recv() => {
-                    if self.wishes.try_send(ReloadWish { told: None }).is_err() {
+                    if self.wishes.try_send(Wish::Reload(None)).is_err() {
                         tracing::debug!("reloads are waiting already");
                     }
                 }
@@ -288,10 +292,11 @@ struct Reloads {
     reloader: Reloader,
     common: Common,
     seats: Vec<Seat>,
-    inbox: mpsc::Receiver<ReloadWish>,
+    inbox: mpsc::Receiver<Wish>,
     changed: mpsc::Receiver<()>,
     watch: Watch,
     state: Shared,
+    clock: SharedClock,
 }
 
 impl Reloads {
@@ -299,18 +304,21 @@ impl Reloads {
         reloader: Reloader,
         common: Common,
         seats: Vec<Seat>,
-        inbox: mpsc::Receiver<ReloadWish>,
+        inbox: mpsc::Receiver<Wish>,
         state: Shared,
+        clock: SharedClock,
     ) -> Result<Self, ProxyError> {
         let (sender, changed) = mpsc::channel(1);
         let mut watch = Watch::new(sender)?;
         let files = reloader.files();
         watch.files(files.iter().map(PathBuf::as_path))?;
-        Ok(Self { reloader, common, seats, inbox, changed, watch, state })
+        Ok(Self { reloader, common, seats, inbox, changed, watch, state, clock })
     }
 
     async fn run(mut self) {
         loop {
+            let due = self.reloader.shelf().now().due(self.now_s());
+            let wait = self.until(due);
             let wish = tokio::select! {
                 wish = self.inbox.recv() => match wish {
                     Some(wish) => Some(wish),
@@ -324,37 +332,71 @@ impl Reloads {
                     while let Ok(Some(())) = tokio::time::timeout(QUIET, self.changed.recv()).await {}
                     None
                 }
+                () = tokio::time::sleep(wait) => {
+                    if due.is_none_or(|due| due > self.now_s()) {
+                        continue;
+                    }
+                    None
+                }
             };
-            let Some(after) = self.reload(wish.is_some()).await else { return };
+            let Some(after) = self.heed(wish).await else { return };
             self = after;
-            if let Some(told) = wish.and_then(|w| w.told)
-                && let Some(outcome) = self.state.now().reload
-                && told.send(outcome).is_err()
-            {
-                tracing::debug!("whoever inbox for the reload has left");
-            }
         }
     }
 
+    fn now_s(&self) -> i64 {
+        self.clock.wall_us().div_euclid(1_000_000)
+    }
+
+    /// How long to wait for a pact that is due then. Never long, since the clock may be set.
+    fn until(&self, due: Option<i64>) -> Duration {
+        let wait = due.and_then(|due| u64::try_from(due.saturating_sub(self.now_s())).ok()).unwrap_or(u64::MAX);
+        Duration::from_secs(wait.clamp(1, STORE_LOOK_SECONDS_MAX))
+    }
+
+    /// Does what was wished, or reloads, and tells whoever waits.
+    async fn heed(self, wish: Option<Wish>) -> Option<Self> {
+        let (after, left) = match wish {
+            Some(Wish::Keep(text, told)) => {
+                let (after, outcome) = self.with(move |reloader| reloader.keep(&text)).await?;
+                (after, told.send(outcome).is_err())
+            }
+            Some(Wish::Reload(told)) => {
+                let (after, ()) = self.with(|reloader| ((), reloader.reload(true))).await?;
+                let outcome = after.state.now().reload;
+                let left = told.zip(outcome).is_some_and(|(told, outcome)| told.send(outcome).is_err());
+                (after, left)
+            }
+            None => (self.with(|reloader| ((), reloader.reload(false))).await?.0, false),
+        };
+        if left {
+            tracing::debug!("whoever waited for the outcome has left");
+        }
+        Some(after)
+    }
+
     /// Compiling may take a while and reads files: not on a thread that serves.
-    async fn reload(mut self, asked: bool) -> Option<Self> {
-        let Self { mut reloader, common, seats, inbox, changed, watch, state } = self;
+    async fn with<T: Send + 'static>(
+        mut self,
+        work: impl FnOnce(&mut Reloader) -> (T, Did) + Send + 'static,
+    ) -> Option<(Self, T)> {
+        let Self { mut reloader, common, seats, inbox, changed, watch, state, clock } = self;
         let done = tokio::task::spawn_blocking(move || {
-            let did = reloader.reload(asked);
-            (reloader, did)
+            let done = work(&mut reloader);
+            (reloader, done)
         });
-        let (reloader, did) = match done.await {
+        let (reloader, (told, did)) = match done.await {
             Ok(done) => done,
             Err(error) => {
                 tracing::error!(%error, "reloading has ended; the state in force stays");
                 return None;
             }
         };
-        self = Self { reloader, common, seats, inbox, changed, watch, state };
+        self = Self { reloader, common, seats, inbox, changed, watch, state, clock };
         if did == Did::Loaded {
             self.apply();
         }
-        Some(self)
+        Some((self, told))
     }
 
     /// Puts the config in force before the listeners.

@@ -29,6 +29,7 @@ mod kill;
 mod live;
 mod logs;
 mod memory;
+mod pacts;
 mod planted;
 mod protocols;
 mod readme;

@@ -58,6 +58,7 @@ pub(super) fn schema() -> Value {
                 }),
                 &[],
             ),
+            "store": closed(json!({"dir": text()}), &[]),
             "fleet": {},
             "admin": closed(json!({"bind": text(), "token_file": text()}), &[]),
             "tls": closed(json!({"ca_file": text(), "cert_file": text(), "key_file": text(), "client_ca_file": text()}), &[]),

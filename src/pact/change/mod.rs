@@ -80,6 +80,22 @@ impl Comparison {
     pub fn holds(&self) -> bool {
         self.same_document || self.declared().is_some_and(|declared| declared >= self.level())
     }
+
+    /// All of it as JSON: what `servanda diff --json` and the admin port answer.
+    pub fn report(&self) -> serde_json::Value {
+        serde_json::json!({
+            "pact": self.pact,
+            "old": self.old.to_string(),
+            "new": self.new.to_string(),
+            "ok": self.holds(),
+            "level": self.level(),
+            "declared": self.declared(),
+            "least": self.least().map(|v| v.to_string()),
+            "direction": self.direction(),
+            "same_document": self.same_document,
+            "changes": self.changes,
+        })
+    }
 }
 
 /// Holds two versions of a pact against each other.

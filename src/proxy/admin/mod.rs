@@ -1,10 +1,12 @@
-//! The admin port: health, status, metrics, reload. Apart from the traffic, on an address of its own.
+//! The admin port: health, status, metrics, pacts, reload. Apart from the traffic, on an address of its own.
 //!
 //! Reading is free for who reaches the port; what changes state always needs the token, since in a pod
 //! the guarded agent shares the loopback. Errors are RFC 9457 problems. Numbers not yet measured are
 //! null.
 
 mod health;
+mod keep;
+mod pacts;
 mod reload;
 mod status;
 pub mod token;
@@ -14,22 +16,27 @@ use std::sync::Arc;
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::base::clock::SharedClock;
 use crate::evidence::log::LogHandle;
+use crate::program::Live;
 
 use super::problem::Problem;
+use super::reload::keep::{Kept, NotKept};
 use super::state::{Reload, Shared};
+use super::store::Shelf;
 use token::Token;
 
-/// A wish for a reload, and where to tell how it ended.
+/// What the one task that changes pacts is asked for, and where to tell how it ended.
 #[derive(Debug)]
-pub struct ReloadWish {
-    /// Gets the outcome; none for a wish that nobody waits for.
-    pub told: Option<oneshot::Sender<Reload>>,
+pub(crate) enum Wish {
+    /// Read config and pact anew; nobody may wait for the outcome.
+    Reload(Option<oneshot::Sender<Reload>>),
+    /// Keep the sealed pact with this text.
+    Keep(String, oneshot::Sender<Result<Kept, NotKept>>),
 }
 
 /// What the routes need.
@@ -38,9 +45,28 @@ pub(super) struct Context {
     pub(super) state: Shared,
     pub(super) metrics: Option<PrometheusHandle>,
     pub(super) token: Arc<Token>,
-    pub(super) reload: mpsc::Sender<ReloadWish>,
+    pub(super) wishes: mpsc::Sender<Wish>,
+    pub(super) shelf: Shelf,
+    pub(super) live: Live,
+    /// One pact at a time is compiled for a question: that costs far more than asking.
+    pub(super) compiling: Arc<Semaphore>,
     pub(super) log: Option<LogHandle>,
     pub(super) clock: SharedClock,
+}
+
+impl Context {
+    /// Whether a request may change something.
+    fn allows(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let refusal = || {
+            let how = "send `authorization: Bearer` with the content of the admin token file";
+            Problem::new(StatusCode::UNAUTHORIZED, "token", how)
+        };
+        if self.token.allows(headers) { Ok(()) } else { Err(refusal()) }
+    }
+
+    fn now_s(&self) -> i64 {
+        self.clock.wall_us().div_euclid(1_000_000)
+    }
 }
 
 /// The routes.
@@ -51,6 +77,12 @@ pub(super) fn router(context: Context) -> Router {
         .route("/metrics", get(health::metrics))
         .route("/v1/status", get(status::status))
         .route("/v1/reload", post(reload::reload))
+        .route("/v1/pacts", get(pacts::all).post(keep::keep))
+        .route("/v1/pacts/{id}", get(pacts::one))
+        .route("/v1/pacts/{id}/versions", get(pacts::versions))
+        .route("/v1/pacts/{id}/diff", get(pacts::diff))
+        .route("/v1/pacts/{id}/coverage", get(pacts::coverage))
+        .route("/v1/pacts/{id}/calendar", get(pacts::dates))
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "no_route", "no such route; see /v1/status"))
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "this route has another method")

@@ -8,21 +8,16 @@ use tokio::sync::oneshot;
 
 use crate::proxy::problem::Problem;
 
-use super::{Context, ReloadWish};
+use super::{Context, Wish};
 
 /// Waits for the outcome: 200 where it is loaded or unchanged, 409 where it is refused.
 pub(super) async fn reload(State(context): State<Context>, headers: HeaderMap) -> Response {
-    if !context.token.allows(&headers) {
-        return Problem::new(
-            StatusCode::UNAUTHORIZED,
-            "token",
-            "send `authorization: Bearer` with the content of the admin token file",
-        )
-        .into_response();
+    if let Err(refusal) = context.allows(&headers) {
+        return refusal.into_response();
     }
     let (told, outcome) = oneshot::channel();
     let gone = || Problem::busy("the process is ending").into_response();
-    if context.reload.send(ReloadWish { told: Some(told) }).await.is_err() {
+    if context.wishes.send(Wish::Reload(Some(told))).await.is_err() {
         return gone();
     }
     match outcome.await {

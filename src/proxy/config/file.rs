@@ -15,6 +15,7 @@ use super::listen::{self, Listener, Origin, Protocol, guess_lane};
 use super::process::{self, Admin, Limits, Telemetry, Tls};
 use super::read::Section;
 use super::route::{self, Route};
+use super::store::{self, Kept};
 use super::trust::{self, Trust};
 
 /// Everything the sidecar is told.
@@ -40,6 +41,8 @@ pub struct Config {
     pub limits: Limits,
     /// The log.
     pub evidence: Evidence,
+    /// Where sealed pacts are kept.
+    pub store: Kept,
     /// The admin port.
     pub admin: Admin,
     /// TLS towards upstreams.
@@ -64,6 +67,7 @@ const KEYS: &[&str] = &[
     "callers",
     "limits",
     "evidence",
+    "store",
     "fleet",
     "admin",
     "tls",
@@ -142,6 +146,7 @@ impl Config {
             facts_missing: FactsMissing::Accept,
             accept_unenforced: Vec::new(),
             limits: Limits::default(),
+            store: Kept::within(&evidence.dir),
             admin: Admin::beside(&evidence.dir),
             evidence,
             tls: Tls::default(),
@@ -199,6 +204,7 @@ impl Config {
             facts_missing: facts::missing(root, out),
             accept_unenforced: root.texts("accept_unenforced", PREDICATES_MAX, out),
             limits: process::limits(root, out),
+            store: store::read(root, base, &evidence.dir, out),
             admin: process::admin(root, base, &evidence.dir, out),
             tls: process::tls(root, base, out),
             telemetry: process::telemetry(root, out),

@@ -11,6 +11,7 @@ mod listen;
 mod process;
 mod read;
 mod route;
+mod store;
 mod trust;
 mod value;
 
@@ -20,5 +21,6 @@ pub use file::Config;
 pub use listen::{Listener, Origin, Protocol, guess_lane};
 pub use process::{Admin, Limits, LogFormat, Telemetry, Tls};
 pub use route::{ExpandWhen, Review, Rollout, Route};
+pub use store::Kept;
 pub use trust::Trust;
 pub use value::{duration, network, size};

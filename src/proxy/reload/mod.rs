@@ -1,9 +1,11 @@
 //! New pacts and configs while the sidecar runs: verify, build, try the pact's own cases, swap.
 //!
 //! Promises: a bad file changes nothing and is told in log, metric, `/readyz` and evidence; an exchange
-//! under way ends under the program it began with; starting is a reload from nothing.
+//! under way ends under the program it began with; starting is a reload from nothing. A pact sent to the admin
+//! port is kept in the store first ([`keep`]), and then comes as a reload does, when it is due.
 
 pub mod decide;
+pub(crate) mod keep;
 pub(crate) mod load;
 pub mod memory;
 pub(crate) mod run;

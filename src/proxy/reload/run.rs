@@ -14,6 +14,7 @@ use crate::program::{Live, Program};
 use crate::proxy::config::Config;
 use crate::proxy::error::ProxyError;
 use crate::proxy::state::{PactState, Shared};
+use crate::proxy::store::{Shelf, Store};
 use crate::seal::Digest;
 
 use super::decide::Refused;
@@ -24,11 +25,14 @@ use super::memory::{InForce, Memory};
 #[derive(Debug)]
 pub(crate) struct Reloader {
     path: Option<PathBuf>,
-    config: Arc<Config>,
+    pub(super) config: Arc<Config>,
     live: Live,
-    in_force: InForce,
-    memory: Memory,
-    told: Teller,
+    pub(super) in_force: InForce,
+    pub(super) memory: Memory,
+    /// What is kept of pacts beside the one that the config names.
+    pub(super) store: Store,
+    shelf: Shelf,
+    pub(super) told: Teller,
     /// Why the last reload was refused, so that noise of the file system is told once.
     last_refusal: Option<String>,
 }
@@ -59,7 +63,12 @@ impl Reloader {
     /// It may not be; or what was seen before cannot be read.
     pub(crate) fn start(config: Config, path: Option<PathBuf>, told: Teller) -> Result<Self, ProxyError> {
         let mut memory = Memory::open(&config.evidence.dir)?;
-        let loaded = match load(&config, None, &memory, told.clock.wall_us()).and_then(|l| remember(&mut memory, &config, l)) {
+        let store = Store::open(&config.store.dir)?;
+        for broken in store.unread() {
+            tracing::warn!(file = %broken.file.display(), "not a pact of the store, left alone: {}", broken.why);
+        }
+        let loaded = load(&config, None, &memory, &store, told.clock.wall_us()).and_then(|l| remember(&mut memory, &config, l));
+        let mut loaded = match loaded {
             Ok(loaded) => loaded,
             Err(refused) => {
                 told.refused(&refused, true);
@@ -69,12 +78,16 @@ impl Reloader {
         };
         told.state.change(|state| state.trust = if config.trust.is_some() { "trusted" } else { "development" });
         told.loaded(&config, &loaded);
+        let shelf = Shelf::default();
+        shelf.put(std::mem::take(&mut loaded.shelved));
         Ok(Self {
             path,
             config: Arc::new(config),
             live: Live::new(Arc::clone(&loaded.program)),
             in_force: loaded.accept.in_force,
             memory,
+            store,
+            shelf,
             told,
             last_refusal: None,
         })
@@ -90,6 +103,11 @@ impl Reloader {
         Arc::clone(&self.config)
     }
 
+    /// What is known of the pacts.
+    pub(crate) fn shelf(&self) -> &Shelf {
+        &self.shelf
+    }
+
     /// The files whose change calls for a reload.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let trust = self.config.trust.as_ref().map(|t| &t.keys);
@@ -99,7 +117,8 @@ impl Reloader {
     /// Reads everything anew. `asked`: by a person or a signal, so that the outcome is told even where
     /// nothing is new.
     pub(crate) fn reload(&mut self, asked: bool) -> Did {
-        match self.try_reload() {
+        let done = self.fresh().and_then(|config| self.bring(config));
+        match done {
             Ok(true) => {
                 self.last_refusal = None;
                 Did::Loaded
@@ -122,23 +141,32 @@ impl Reloader {
         }
     }
 
-    fn try_reload(&mut self) -> Result<bool, Refused> {
+    /// The config as it is written now.
+    fn fresh(&self) -> Result<Config, Refused> {
         let config = match &self.path {
             Some(path) => read(path)?,
             None => (*self.config).clone(),
         };
         fixed(&self.config, &config)?;
+        Ok(config)
+    }
+
+    /// Brings a config and what it names into force. Gives whether anything is new.
+    pub(super) fn bring(&mut self, config: Config) -> Result<bool, Refused> {
         let program = self.live.pin();
         let running = Running { in_force: &self.in_force, program: &program };
-        let loaded = load(&config, Some(running), &self.memory, self.told.clock.wall_us())?;
+        let mut loaded = load(&config, Some(running), &self.memory, &self.store, self.told.clock.wall_us())?;
+        let shelved = std::mem::take(&mut loaded.shelved);
         let same = loaded.accept.unchanged && loaded.program.digest() == program.digest();
         if same && config == *self.config {
+            self.shelf.put(shelved);
             return Ok(false);
         }
         let loaded = remember(&mut self.memory, &config, loaded)?;
         if !same {
             self.live.swap(Arc::clone(&loaded.program));
         }
+        self.shelf.put(shelved);
         self.told.loaded(&config, &loaded);
         self.in_force = loaded.accept.in_force;
         self.config = Arc::new(config);
@@ -161,6 +189,7 @@ fn fixed(old: &Config, new: &Config) -> Result<(), Refused> {
         ("the names, addresses and lanes of `listen`", addresses(old) != addresses(new)),
         ("`admin`", old.admin != new.admin),
         ("`evidence`", old.evidence != new.evidence),
+        ("`store`", old.store != new.store),
         ("`telemetry`", old.telemetry != new.telemetry),
         ("`tls`", old.tls != new.tls),
         ("`limits`", old.limits != new.limits),
@@ -232,7 +261,7 @@ impl Teller {
         self.state.reloaded("unchanged", None, self.clock.wall_us());
     }
 
-    fn refused(&self, refused: &Refused, evidence: bool) {
+    pub(super) fn refused(&self, refused: &Refused, evidence: bool) {
         let reason = refused.to_string();
         telemetry::reload("refused");
         tracing::error!(code = refused.code(), "reload refused, the old state stays: {reason}");
@@ -240,6 +269,12 @@ impl Teller {
             self.write(record("refused", Some(format!("{}: {reason}", refused.code()))));
         }
         self.state.reloaded("refused", Some((refused.code(), reason)), self.clock.wall_us());
+    }
+
+    /// A pact was kept; whether it comes into force is another record's matter.
+    pub(super) fn kept(&self, what: String) {
+        tracing::info!("{what}");
+        self.write(record("stored", Some(what)));
     }
 
     fn write(&self, record: PactLoad) {

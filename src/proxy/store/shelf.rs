@@ -1,0 +1,190 @@
+//! What is known of the pacts right now, for whoever asks: those in force, and those kept beside them.
+//!
+//! Made anew whole after every load and every pact that is kept; reading it takes no lock and no disk.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::base::names::words;
+use crate::pact::history::{History, Version};
+use crate::pact::{Demands, SealedPact, vouch};
+use crate::seal::Digest;
+
+use super::file::Broken;
+use super::kept::Store;
+
+words! {
+    /// Where a version stands.
+    Standing {
+        /// In force now.
+        Active = "active",
+        /// Comes into force by itself, on a day to come.
+        Waiting = "waiting",
+        /// Kept. It does not come into force by itself.
+        Stored = "stored",
+        /// A greater version is in force.
+        Superseded = "superseded",
+        /// Its term is over.
+        Expired = "expired",
+        /// It may not come into force here.
+        Refused = "refused",
+    }
+}
+
+/// A version that was due and did not come into force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// Its document.
+    pub digest: Digest,
+    /// Stable word for why.
+    pub code: &'static str,
+    /// Why, for people.
+    pub why: String,
+}
+
+/// One version of one pact.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// The document with its signatures.
+    pub sealed: Arc<SealedPact>,
+    /// Whether it is kept in the store.
+    pub kept: bool,
+    /// Whether all who must have signed did, by the trust file of this deployment.
+    pub signed: bool,
+    /// Unix seconds from which it may be in force; none where nobody vouches for it.
+    pub from: Option<i64>,
+    /// Until when the notice runs that it owes.
+    pub notice: Option<i64>,
+    /// Why it may not come into force.
+    pub problem: Option<(&'static str, String)>,
+    /// Whether it is the one in force.
+    pub active: bool,
+    /// Whether it comes into force by itself when it is due.
+    pub comes: bool,
+    /// Whether a greater version is in force.
+    superseded: bool,
+}
+
+impl Row {
+    /// A version that is kept, and of which nothing more is known than why it does not come into force.
+    pub(crate) fn kept(sealed: &Arc<SealedPact>, problem: (&'static str, String)) -> Self {
+        Self {
+            sealed: Arc::clone(sealed),
+            kept: true,
+            signed: false,
+            from: None,
+            notice: None,
+            problem: Some(problem),
+            active: false,
+            comes: false,
+            superseded: false,
+        }
+    }
+
+    /// Where it stands at a time in Unix seconds.
+    pub fn standing(&self, now: i64) -> Standing {
+        if self.active {
+            return Standing::Active;
+        }
+        let over = self.sealed.checked().pact().renewal.expires.is_some_and(|date| now >= date.at);
+        match (over, &self.problem) {
+            (true, _) => Standing::Expired,
+            _ if self.superseded => Standing::Superseded,
+            (_, Some(_)) => Standing::Refused,
+            _ if self.comes && self.from.is_some_and(|from| from > now) => Standing::Waiting,
+            _ => Standing::Stored,
+        }
+    }
+}
+
+/// Everything known.
+#[derive(Clone, Debug, Default)]
+pub struct Shelved {
+    /// Folder of the store.
+    pub dir: PathBuf,
+    /// What lies there and is no sealed pact.
+    pub broken: Vec<Broken>,
+    /// Every version of every pact: by name, agent and version.
+    pub rows: Vec<Row>,
+}
+
+impl Shelved {
+    /// What is known: the pact that the config names (`base`), the one in force, and all that is kept.
+    pub fn of(store: &Store, base: &Arc<SealedPact>, in_force: &Digest, demands: &Demands<'_>, passed: &[Passed]) -> Self {
+        let key = |sealed: &SealedPact| {
+            let pact = sealed.checked().pact();
+            (pact.id.clone(), pact.subject.agent.clone())
+        };
+        let own = key(base);
+        let mut keys: Vec<_> = store.kept().iter().map(|s| key(s)).chain([own.clone()]).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let mut rows = Vec::new();
+        for (pact, agent) in keys {
+            let here = (&pact, &agent) == (&own.0, &own.1);
+            let history = history(store, &pact, agent.as_deref(), here.then_some(base), demands);
+            let active = here.then(|| history.versions().iter().find(|v| v.sealed.checked().digest() == *in_force)).flatten();
+            let active = active.map(Version::number);
+            let mut group: Vec<Row> = history
+                .versions()
+                .iter()
+                .map(|v| {
+                    let digest = v.sealed.checked().digest();
+                    Row {
+                        kept: store.holds(&v.sealed),
+                        signed: demands.trust.is_some(),
+                        from: Some(v.from),
+                        notice: v.notice,
+                        problem: passed.iter().find(|p| p.digest == digest).map(|p| (p.code, p.why.clone())),
+                        active: active == Some(v.number()),
+                        comes: here && demands.trust.is_some() && active.is_some_and(|a| v.number() > a),
+                        superseded: active.is_some_and(|a| v.number() < a),
+                        sealed: Arc::clone(&v.sealed),
+                    }
+                })
+                .collect();
+            let strange = store.of(&pact, agent.as_deref()).filter_map(|s| Some((s, vouch(s, demands).err()?)));
+            group.extend(strange.map(|(sealed, error)| Row::kept(sealed, (error.code(), error.to_string()))));
+            group.sort_by_key(|row| row.sealed.checked().pact().version);
+            rows.extend(group);
+        }
+        Self { dir: store.dir().to_owned(), broken: store.unread().to_vec(), rows }
+    }
+
+    /// Adds a version, unless it is known.
+    pub(crate) fn add(&mut self, row: Row) {
+        let digest = row.sealed.checked().digest();
+        if !self.rows.iter().any(|r| r.sealed.checked().digest() == digest) {
+            self.rows.push(row);
+        }
+    }
+
+    /// The next instant, in Unix seconds, at which a version that waits is due.
+    pub fn due(&self, now: i64) -> Option<i64> {
+        self.rows.iter().filter(|r| r.standing(now) == Standing::Waiting).filter_map(|r| r.from).min()
+    }
+}
+
+/// The history of a pact: what is kept of it and counts here, with the document that the config names.
+pub fn history(store: &Store, pact: &str, agent: Option<&str>, base: Option<&Arc<SealedPact>>, demands: &Demands<'_>) -> History {
+    let kept = store.of(pact, agent).filter(|sealed| vouch(sealed, demands).is_ok());
+    History::new(base.into_iter().chain(kept).cloned())
+}
+
+/// The same for all who ask, replaced whole.
+#[derive(Clone, Debug, Default)]
+pub struct Shelf(Arc<ArcSwap<Shelved>>);
+
+impl Shelf {
+    /// What is known now.
+    pub fn now(&self) -> Arc<Shelved> {
+        self.0.load_full()
+    }
+
+    /// Replaces it.
+    pub(crate) fn put(&self, shelved: Shelved) {
+        self.0.store(Arc::new(shelved));
+    }
+}
