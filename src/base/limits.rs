@@ -171,6 +171,15 @@ pub const STORE_BYTES_MAX: usize = 32 << 20;
 /// Seconds that sealed pacts may wait to be looked at again: a clock that was set is noticed within an hour.
 pub const STORE_LOOK_SECONDS_MAX: u64 = 3_600;
 
+/// A `did:web` document. One key takes some three hundred bytes.
+pub const DID_DOCUMENT_MAX: usize = 64 << 10;
+
+/// Keys that a `did:web` document may list, in each of its lists.
+pub const DID_DOCUMENT_KEYS_MAX: usize = 64;
+
+/// Seconds in which a `did:web` document must have been fetched: a load waits for it.
+pub const DID_FETCH_SECONDS: u64 = 5;
+
 /// Seconds that local evidence is kept, by default: a week.
 pub const EVIDENCE_KEEP_SECONDS: u64 = 7 * 86_400;
 

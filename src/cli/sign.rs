@@ -12,6 +12,7 @@ use super::statement::{self, Found};
 use crate::base::clock::{Clock as _, SystemClock};
 use crate::pact::sealed::REQUIRED;
 use crate::pact::{Demands, Packs, PactSignature, Role, SealedPact, SignedStatement, TrustFile, activate, read_trust};
+use crate::proxy::identity::{Resolver, Web};
 use crate::seal::SigningKey;
 
 /// Arguments of `servanda sign`.
@@ -229,5 +230,9 @@ fn trust(path: &Path, screen: &mut Screen) -> Result<Option<TrustFile>, CliError
     let text = input::document(path)?;
     let (trust, mistakes) = read_trust(&text);
     screen.diagnostics(&path.display().to_string(), &text, &mistakes);
-    Ok(trust.filter(|_| !mistakes.has_errors()))
+    let Some(mut trust) = trust.filter(|_| !mistakes.has_errors()) else { return Ok(None) };
+    let (beside, fetch) = (path.parent().unwrap_or(Path::new("")), Web::new(None));
+    let resolver = Resolver { beside, cache: None, fetch: &fetch, now: now_s() };
+    resolver.resolve(&mut trust).map_err(|why| CliError::new(format!("{}: {why}", path.display())))?;
+    Ok(Some(trust))
 }

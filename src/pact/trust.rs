@@ -6,7 +6,7 @@ use crate::base::names::words;
 use crate::seal::VerifyingKey;
 
 use super::pack::Pack;
-use super::term::Date;
+use super::term::{Date, Period};
 
 words! {
     /// What somebody may sign as.
@@ -60,6 +60,17 @@ pub struct Identity {
     pub keys: Vec<TrustedKey>,
     /// What they may sign as.
     pub roles: Vec<Role>,
+    /// Where further keys of theirs stand. Whoever reads the file has yet to look there.
+    pub document: Option<Document>,
+}
+
+/// Where the `did:web` document of an identity is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Document {
+    /// In this file; a relative name is taken from the folder of the trust file.
+    Pinned(String),
+    /// Where the DID says; what was fetched is good for so long.
+    Fetched(Period),
 }
 
 /// A key and its time.

@@ -8,6 +8,7 @@ pub mod error;
 pub mod framing;
 mod gate;
 mod headers;
+pub(crate) mod identity;
 mod listener;
 pub mod metrics;
 pub mod problem;

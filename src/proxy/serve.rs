@@ -116,7 +116,9 @@ impl Sidecar {
         let log = open_log(&config, &clock)?;
         let state = Shared::default();
         let told = Teller { state: state.clone(), log: Some(log.handle()), clock: Arc::clone(&clock) };
-        let reloader = Reloader::start(config, path, told)?;
+        // Reading, compiling and fetching wait: not on a thread that serves.
+        let starting = tokio::task::spawn_blocking(move || Reloader::start(config, path, told)).await;
+        let reloader = starting.map_err(|error| ProxyError::Process(format!("the start was cut off: {error}")))??;
         let config = reloader.config();
 
         let drain = Drain::default();

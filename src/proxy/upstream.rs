@@ -124,6 +124,13 @@ impl fmt::Debug for Dial {
     }
 }
 
+impl Dial {
+    /// Dials directly, or through the proxy that the environment names.
+    pub fn from_env() -> Self {
+        Self { http: http_connector(), proxies: Arc::new(Matcher::from_env()) }
+    }
+}
+
 type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 
 impl Service<Uri> for Dial {

@@ -1,7 +1,8 @@
 //! DIDs to verifying keys.
 //!
 //! `did:key` carries its key. `did:web` names a place whose content can change, so it is answered only
-//! from a table of pinned keys that is handed in; nothing here touches the network.
+//! from a table of pinned keys that is handed in; nothing here touches the network. What a fetched document
+//! says is read in [`document`](super::document).
 
 use std::collections::BTreeMap;
 

@@ -5,6 +5,7 @@
 
 pub mod canon;
 pub mod did;
+pub mod document;
 pub mod encode;
 pub mod key;
 

@@ -346,3 +346,37 @@ async fn in_development_pacts_are_kept_and_only_the_file_runs() {
     assert!(all["store"].as_str().unwrap().ends_with("log/pacts"));
     sidecar.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_pinned_document_says_with_which_key_a_party_signs() {
+    let house = House::new().await;
+    let document = |seed: u8| {
+        let did = "did:web:customer.example";
+        let method =
+            json!({"id": "#key", "type": "Multikey", "controller": did, "publicKeyMultibase": key(seed).verifying().multibase()});
+        json!({"id": did, "verificationMethod": [method], "assertionMethod": ["#key"]}).to_string()
+    };
+    house.write("customer.json", &document(2));
+    house.write(
+        "trust.yaml",
+        &format!(
+            "identities:\n  - {{did: '{AGENT}', keys: [{{key: {}}}], roles: [agent]}}\n  - {{did: 'did:web:customer.example', document: customer.json, roles: [counterparty]}}\n",
+            key(1).verifying().multibase()
+        ),
+    );
+    house.write("first.pact.json", &sealed("2.0.0", &[]));
+    house.config(&format!("agent: '{AGENT}'\ntrust: {{keys: trust.yaml}}\npacts: [first.pact.json]"));
+    let clock = Arc::new(ManualClock::at((TOLD + DAY) * 1_000_000));
+    let sidecar = house.start_at(clock).await.unwrap();
+    assert_eq!(in_force(&sidecar).await, "first-pact@2.0.0");
+    // Another key in the document: what it signed before no longer counts, and the old state stays.
+    house.write("customer.json", &document(7));
+    let outcome = sidecar.reload().await.unwrap();
+    assert_eq!((outcome.outcome, outcome.code), ("refused", Some("untrusted")), "{:?}", outcome.reason);
+    std::fs::remove_file(house.at("customer.json")).unwrap();
+    let outcome = sidecar.reload().await.unwrap();
+    assert_eq!((outcome.outcome, outcome.code), ("refused", Some("unreadable")), "{:?}", outcome.reason);
+    assert!(outcome.reason.unwrap().contains("customer.json"));
+    assert_eq!(in_force(&sidecar).await, "first-pact@2.0.0");
+    sidecar.stop().await.unwrap();
+}

@@ -3,8 +3,8 @@
 use crate::base::diagnostic::Diagnostics;
 use crate::base::document;
 use crate::pact::signature::PactSignature;
-use crate::pact::term::Date;
-use crate::pact::trust::{CredentialStatus, Identity, Role, TrustFile, TrustedKey, TrustedPack};
+use crate::pact::term::{Date, Period};
+use crate::pact::trust::{CredentialStatus, Document, Identity, Role, TrustFile, TrustedKey, TrustedPack};
 use crate::seal::{Signature, VerifyingKey, did as dids};
 
 use super::cursor::{At, Reader};
@@ -55,7 +55,7 @@ pub fn read_trust(text: &str) -> (Option<TrustFile>, Diagnostics) {
 }
 
 fn identity(r: &mut Reader<'_>, at: &At<'_>, out: &mut TrustFile) {
-    if !r.map(at, &["did", "keys", "roles"], None) {
+    if !r.map(at, &["did", "keys", "document", "fetch", "roles"], None) {
         return;
     }
     let Some(place) = r.needed(at, "did", "who") else { return };
@@ -88,7 +88,8 @@ fn identity(r: &mut Reader<'_>, at: &At<'_>, out: &mut TrustFile) {
         let (from, until) = (date("from"), date("until"));
         identity.keys.push(TrustedKey { key, from, until });
     }
-    if identity.keys.is_empty() {
+    identity.document = document(r, at, &name);
+    if identity.keys.is_empty() && identity.document.is_none() {
         r.error("missing_key", at, "an identity without keys can sign nothing").help("add `keys: [{key: z6Mk…}]`");
     }
     if let Some(roles) = r.needed(at, "roles", "agent, counterparty, guarantor, approver, judge or image") {
@@ -97,6 +98,29 @@ fn identity(r: &mut Reader<'_>, at: &At<'_>, out: &mut TrustFile) {
     if out.identities.insert(name.clone(), identity).is_some() {
         r.error("duplicate_id", &place, format!("`{name}` stands twice")).help("list its keys under one entry");
     }
+}
+
+/// Where the document of a `did:web` is found: pinned, or fetched.
+fn document(r: &mut Reader<'_>, at: &At<'_>, did: &str) -> Option<Document> {
+    let (pinned, fetched) = (at.get("document"), at.get("fetch"));
+    let place = pinned.as_ref().or(fetched.as_ref())?;
+    if !did.starts_with("did:web:") {
+        r.error("contradiction", place, "only a did:web has a document").help("list its keys under `keys`");
+        return None;
+    }
+    if pinned.is_some() && fetched.is_some() {
+        r.error("contradiction", place, "a document is pinned or fetched").help("leave out `fetch` to use the file alone");
+        return None;
+    }
+    if let Some(file) = pinned {
+        return r.text(&file).map(|file| Document::Pinned(file.to_owned()));
+    }
+    let fetch = fetched?;
+    if !r.map(&fetch, &["max_age"], None) {
+        return None;
+    }
+    let day = Some(Period { months: 0, seconds: 86_400 });
+    fetch.get("max_age").map_or(day, |age| r.period(&age)).map(Document::Fetched)
 }
 
 /// The signatures of a sealed pact; their form only.

@@ -43,6 +43,7 @@ pub(super) async fn ready(State(context): State<Context>) -> Response {
     if let Some(reload) = state.reload.as_ref().filter(|r| r.outcome == "refused") {
         notes.push(format!("the last reload was refused: {}", reload.reason.as_deref().unwrap_or_default()).into());
     }
+    notes.extend(context.shelf.now().notes.iter().cloned().map(Value::from));
     if failing {
         notes.push("the evidence log cannot be written".into());
     }

@@ -90,7 +90,7 @@ impl Reloader {
     /// Verifies a text and writes it down.
     fn take(&mut self, text: &str) -> Result<Taken, NotKept> {
         let config = Arc::clone(&self.config);
-        let terms = Terms::read(&config)?;
+        let terms = Terms::read(&config, self.told.clock.wall_us())?;
         let demands = terms.demands(&config, self.told.clock.wall_us());
         let sealed = Arc::new(SealedPact::new(document("the pact that was sent", text, Packs::shipped())?)?);
         // Where nobody vouches for keys, at least both parties must have signed with some.

@@ -13,6 +13,7 @@ use crate::program::Program;
 use crate::program::compile::compile_one;
 use crate::program::image::{Image, ImageError};
 use crate::proxy::config::{Config, FactsMissing};
+use crate::proxy::identity::{Resolver, Web};
 use crate::proxy::store::{Passed, Shelved, Store, history};
 use crate::seal::Digest;
 use crate::trial::case;
@@ -41,14 +42,26 @@ pub(crate) struct Loaded {
 pub(super) struct Terms {
     trust: Option<TrustFile>,
     require: Vec<Role>,
+    /// What people should know of those who count.
+    notes: Vec<String>,
 }
 
 impl Terms {
-    /// Reads the trust file, where the config names one.
-    pub(super) fn read(config: &Config) -> Result<Self, Refused> {
-        let trust = config.trust.as_ref().map(|trust| trust_file(&trust.keys)).transpose()?;
+    /// Reads the trust file, where the config names one, and the documents that it names.
+    pub(super) fn read(config: &Config, now_us: i64) -> Result<Self, Refused> {
+        let mut trust = config.trust.as_ref().map(|trust| trust_file(&trust.keys)).transpose()?;
+        let mut notes = Vec::new();
+        if let (Some(trust), Some(at)) = (&mut trust, &config.trust) {
+            let resolver = Resolver {
+                beside: at.keys.parent().unwrap_or(Path::new("")),
+                cache: Some(config.evidence.dir.join("identities")),
+                fetch: &Web::new(config.tls.ca_file.as_deref()),
+                now: now_us.div_euclid(1_000_000),
+            };
+            notes = resolver.resolve(trust).map_err(Refused::Unreadable)?;
+        }
         let require = config.trust.iter().flat_map(|t| &t.require).filter_map(|role| Role::parse(role)).collect();
-        Ok(Self { trust, require })
+        Ok(Self { trust, require, notes })
     }
 
     /// What is demanded of a pact now.
@@ -85,7 +98,20 @@ pub(crate) fn load(
     store: &Store,
     now_us: i64,
 ) -> Result<Loaded, Refused> {
-    let terms = Terms::read(config)?;
+    let terms = Terms::read(config, now_us)?;
+    let mut loaded = found(config, &terms, running, memory, store, now_us)?;
+    loaded.shelved.notes = terms.notes;
+    Ok(loaded)
+}
+
+fn found(
+    config: &Config,
+    terms: &Terms,
+    running: Option<Running<'_>>,
+    memory: &Memory,
+    store: &Store,
+    now_us: i64,
+) -> Result<Loaded, Refused> {
     let demands = terms.demands(config, now_us);
     let attempt = Attempt { config, running, memory, now_us };
     let Some(path) = config.pacts.first() else {

@@ -108,6 +108,8 @@ pub struct Shelved {
     pub broken: Vec<Broken>,
     /// Every version of every pact: by name, agent and version.
     pub rows: Vec<Row>,
+    /// What people should know of those who count, such as that an old document is used.
+    pub notes: Vec<String>,
 }
 
 impl Shelved {
@@ -150,7 +152,7 @@ impl Shelved {
             group.sort_by_key(|row| row.sealed.checked().pact().version);
             rows.extend(group);
         }
-        Self { dir: store.dir().to_owned(), broken: store.unread().to_vec(), rows }
+        Self { dir: store.dir().to_owned(), broken: store.unread().to_vec(), rows, notes: Vec::new() }
     }
 
     /// Adds a version, unless it is known.
