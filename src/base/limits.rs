@@ -107,6 +107,12 @@ pub const JOINED_MAX: usize = 64 << 10;
 /// Sessions remembered at once, by default.
 pub const SESSIONS_MAX: usize = 16_384;
 
+/// Pacts of one portfolio. People keep a handful; each is judged in every exchange that it governs.
+pub const PORTFOLIO_PACTS_MAX: usize = 16;
+
+/// Programs of one portfolio: different sets of pacts that task types stand under, each with scanners of its own.
+pub const PORTFOLIO_PROGRAMS_MAX: usize = 32;
+
 /// One evidence record (the tlog-tiles limit is 65,535).
 pub const RECORD_MAX: usize = 16 << 10;
 

@@ -48,7 +48,7 @@ enum Command {
     Run(Run),
     /// Write a pact that compiles, to begin with.
     Init(Init),
-    /// Tell all mistakes of pacts with their places, then what is enforced.
+    /// Tell all mistakes of pacts and portfolios with their places, then what is enforced.
     Check(Check),
     /// Tell what changed between two versions of a pact, which way, and whether the version says so.
     Diff(Diff),
@@ -76,7 +76,7 @@ enum Command {
     Packs(PacksCommand),
     /// Make a topic of your own from labelled texts.
     TrainTopic(TrainTopic),
-    /// Print the JSON Schema of pacts, configs, packs and records.
+    /// Print the JSON Schema of pacts, portfolios, configs, packs and records.
     Schema(Schema),
     /// Print completions for a shell.
     Completions(Completions),

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::folio::{self, Folio};
 use super::input;
 use super::render::{Answer, CliError, Outcome, Paint, Screen, Table, count, safe};
 use crate::base::clock::{Clock as _, SystemClock};
-use crate::pact;
-use crate::pact::calendar::calendar;
+use crate::pact::calendar::{Calendar, calendar};
 use crate::pact::model::Pact;
+use crate::pact::{self, Packs};
 use crate::program::compile;
 use crate::program::coverage::{Coverage, How, PredicateCoverage};
 use crate::proxy::config::Config;
@@ -18,7 +19,7 @@ use crate::proxy::config::Config;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  servanda check support.pact.yaml")]
 pub(super) struct Check {
-    /// Pacts.
+    /// Pacts and portfolios.
     #[arg(value_name = "FILE", required_unless_present = "config")]
     files: Vec<PathBuf>,
     /// A configuration of the sidecar to check as well.
@@ -39,6 +40,10 @@ impl Check {
         let mut reports = Vec::new();
         let packs = super::packs::with_files(&self.pack_file, screen)?;
         for path in &self.files {
+            if folio::is_one(path)? {
+                outcome = outcome.and(portfolio(screen, path, &packs, &mut reports)?);
+                continue;
+            }
             let text = input::document(path)?;
             let name = safe(&path.display().to_string()).into_owned();
             let (checked, mut mistakes) = pact::read(&text, &packs);
@@ -114,6 +119,29 @@ fn dates(screen: &mut Screen, pact: &Pact) -> Result<(), CliError> {
         screen.line(safe(standing))?;
     }
     Ok(())
+}
+
+/// A portfolio: the mistakes of it and of its pacts, then what of them is enforced, and who governs what.
+fn portfolio(screen: &mut Screen, path: &Path, packs: &Packs, reports: &mut Vec<Value>) -> Answer {
+    let name = safe(&path.display().to_string()).into_owned();
+    let folio = folio::read(path, packs, screen)?;
+    if screen.is_json() {
+        let coverage = folio.as_ref().map(|f| f.program.coverage());
+        reports.push(
+            json!({"file": name, "ok": folio.is_some(), "portfolio": folio.as_ref().map(Folio::json), "coverage": coverage}),
+        );
+    } else if let Some(folio) = &folio {
+        let lacks: Vec<String> = folio
+            .pacts
+            .iter()
+            .filter(|pact| !pact.checked.lacks().is_empty())
+            .map(|pact| format!("in `{}` {}", pact.checked.pact().id, pact.checked.lacks().join("; ")))
+            .collect();
+        report(screen, folio.program.coverage(), &lacks)?;
+        screen.line("")?;
+        folio.show(screen)?;
+    }
+    Ok(Outcome::of(folio.is_some()))
 }
 
 fn config(screen: &mut Screen, path: &Path, reports: &mut Vec<Value>) -> Answer {

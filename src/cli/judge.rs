@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::input;
 use super::render::{Answer, CliError, Outcome, Paint, Screen, count, safe, short};
-use super::source;
+use super::{folio, source};
 use crate::base::clock::{Clock as _, SystemClock};
 use crate::trial::jsonl::{LineError, LineJudge, Verdict};
 
@@ -14,7 +14,7 @@ use crate::trial::jsonl::{LineError, LineJudge, Verdict};
     after_help = "Example:\n  echo '{\"events\": [{\"at\": \"request\", \"text\": \"My SSN is 536-22-4819\"}]}' | servanda judge --pact support.pact.yaml -"
 )]
 pub(super) struct Judge {
-    /// The pact or image to judge by.
+    /// The pact, image or portfolio to judge by.
     #[arg(long, value_name = "FILE")]
     pact: PathBuf,
     /// Each line is one exchange, `{"id": …, "session": …, "events": […]}`, and gives one verdict.
@@ -28,7 +28,8 @@ pub(super) struct Judge {
 impl Judge {
     /// Judges what was named.
     pub(super) fn run(&self, screen: &mut Screen) -> Answer {
-        let (program, _) = source::program(&self.pact, screen)?;
+        let program =
+            if folio::is_one(&self.pact)? { folio::program(&self.pact, screen)? } else { source::program(&self.pact, screen)?.0 };
         let judge = LineJudge::new(program);
         let now_us = SystemClock::new().wall_us();
         if !self.jsonl {

@@ -10,6 +10,7 @@ mod demo;
 mod diff;
 mod evidence;
 mod explain;
+mod folio;
 mod import;
 mod init;
 mod input;

@@ -1,22 +1,23 @@
 //! `servanda test`: the cases of pacts and the examples of packs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::folio::{self, Folio};
 use super::input;
-use super::render::{Answer, Outcome, Paint, Screen, count, safe};
+use super::render::{Answer, CliError, Outcome, Paint, Screen, count, safe};
 use super::{packs, source};
 use crate::base::clock::{Clock as _, SystemClock};
 use crate::base::document;
-use crate::trial::case;
+use crate::trial::case::{self, Outcomes};
 
 /// Arguments of `servanda test`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  servanda test support.pact.yaml")]
 pub(super) struct Test {
-    /// Pacts, images and pack files.
+    /// Pacts, portfolios, images and pack files.
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// Use the pack in this file, instead of the one of the same name that comes with the program; of pacts, not of images.
@@ -34,6 +35,13 @@ impl Test {
         for path in &self.files {
             if is_pack(path)? {
                 outcome = outcome.and(packs::test(screen, std::slice::from_ref(path))?);
+                continue;
+            }
+            if folio::is_one(path)? {
+                match folio::read(path, &own, screen)? {
+                    Some(folio) => outcome = outcome.and(within(screen, path, &folio, now_us, &mut reports)?),
+                    None => outcome = Outcome::Failed,
+                }
                 continue;
             }
             let name = safe(&path.display().to_string()).into_owned();
@@ -59,12 +67,7 @@ impl Test {
                 );
                 continue;
             }
-            for case in &outcomes.cases {
-                let verdict = if case.passed { screen.paint(Paint::Good, "ok  ") } else { screen.paint(Paint::Bad, "FAIL") };
-                let act = screen.act(case.act);
-                let why = case.why.as_deref().map_or_else(String::new, |why| format!("  {}", safe(why)));
-                screen.line(format_args!("{verdict} {act} {name}:{}  {}{why}", case.line, safe(&case.name)))?;
-            }
+            cases(screen, &name, &outcomes)?;
             let failed = outcomes.cases.iter().filter(|c| !c.passed).count();
             screen.line(format_args!("{name}: {}, {failed} failed", count(outcomes.cases.len(), "case")))?;
             if !outcomes.untried.is_empty() {
@@ -78,8 +81,38 @@ impl Test {
     }
 }
 
+fn cases(screen: &mut Screen, name: &str, outcomes: &Outcomes) -> Result<(), CliError> {
+    for case in &outcomes.cases {
+        let verdict = if case.passed { screen.paint(Paint::Good, "ok  ") } else { screen.paint(Paint::Bad, "FAIL") };
+        let act = screen.act(case.act);
+        let why = case.why.as_deref().map_or_else(String::new, |why| format!("  {}", safe(why)));
+        screen.line(format_args!("{verdict} {act} {name}:{}  {}{why}", case.line, safe(&case.name)))?;
+    }
+    Ok(())
+}
+
+/// The cases of the pacts of a portfolio, under all that governs each: harsher than a pact asks alone is right, softer
+/// never.
+fn within(screen: &mut Screen, path: &Path, folio: &Folio, now_us: i64, reports: &mut Vec<Value>) -> Answer {
+    let mut outcome = Outcome::Fine;
+    for pact in &folio.pacts {
+        let name = &pact.name;
+        let outcomes = case::run_within(&folio.program, pact.checked.pact(), now_us);
+        outcome = outcome.and(Outcome::of(outcomes.passed()));
+        if screen.is_json() {
+            let portfolio = path.display().to_string();
+            reports.push(json!({"file": name, "portfolio": portfolio, "passed": outcomes.passed(), "cases": outcomes.cases}));
+            continue;
+        }
+        cases(screen, name, &outcomes)?;
+        let failed = outcomes.cases.iter().filter(|c| !c.passed).count();
+        screen.line(format_args!("{name}: {} within the portfolio, {failed} failed", count(outcomes.cases.len(), "case")))?;
+    }
+    Ok(outcome)
+}
+
 /// Whether a document is a pack: it says `pack:` where a pact says `pact:`.
-fn is_pack(path: &std::path::Path) -> Result<bool, super::render::CliError> {
+fn is_pack(path: &Path) -> Result<bool, CliError> {
     if source::image(path)?.is_some() {
         return Ok(false);
     }

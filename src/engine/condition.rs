@@ -4,7 +4,7 @@
 //! fit, and a comparison of values of different kinds. `&&` is false if either side is, `||` true if
 //! either side is, else unknown if either is.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -15,8 +15,9 @@ use super::facts::{FactValue, Facts};
 use super::session::Session;
 use crate::pact::condition::{ArithOp, CompareOp, Field, Quantifier};
 use crate::pact::decimal::Decimal;
+use crate::program::Program;
 use crate::program::condition::{Condition, STACK_MAX, Step};
-use crate::program::ir::{Program, ToolRef};
+use crate::program::frame::{Frame, ToolRef};
 
 /// The outcome of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,17 +74,76 @@ pub(crate) enum ArgValue {
     Text(String),
 }
 
-/// All that a condition may look at.
+/// What an event is to one pact.
+struct Sight<'a> {
+    frame: &'a Frame,
+    tool: Option<ToolRef<'a>>,
+    time: OnceCell<Option<LocalTime>>,
+}
+
+impl<'a> Sight<'a> {
+    fn of(frame: &'a Frame, event: &'a Event<'a>) -> Self {
+        Self { frame, tool: event.tool.map(|t| frame.tool(t.name)), time: OnceCell::new() }
+    }
+}
+
+/// All that a condition may look at. What depends on the pact is that of the predicate at hand.
 pub(crate) struct View<'a> {
     pub(crate) program: &'a Program,
     pub(crate) event: &'a Event<'a>,
     pub(crate) facts: &'a Facts,
     pub(crate) session: &'a Session,
     pub(crate) topics: Option<&'a Bits>,
-    pub(crate) tool: Option<&'a ToolRef<'a>>,
     /// By place in the program's table of paths.
     pub(crate) args: &'a [Option<ArgValue>],
-    pub(crate) time: OnceCell<Option<LocalTime>>,
+    /// The only pact's, mostly.
+    first: Option<Sight<'a>>,
+    further: Vec<Sight<'a>>,
+    /// Place of the frame at hand.
+    at: Cell<u32>,
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn new(
+        program: &'a Program,
+        event: &'a Event<'a>,
+        facts: &'a Facts,
+        session: &'a Session,
+        topics: Option<&'a Bits>,
+        args: &'a [Option<ArgValue>],
+    ) -> Self {
+        let mut sights = program.frames().iter().map(|frame| Sight::of(frame, event));
+        let first = sights.next();
+        Self { program, event, facts, session, topics, args, first, further: sights.collect(), at: Cell::new(0) }
+    }
+
+    /// Turns to the pact of a predicate.
+    pub(crate) fn turn_to(&self, predicate: u32) {
+        self.at.set(self.program.guarded(predicate).map_or(0, |g| g.frame));
+    }
+
+    fn sight(&self) -> Option<&Sight<'a>> {
+        match self.at.get() {
+            0 => self.first.as_ref(),
+            further => self.further.get(further as usize - 1),
+        }
+    }
+
+    /// The tool, as the pact at hand knows it.
+    pub(crate) fn tool(&self) -> Option<&ToolRef<'a>> {
+        self.sight()?.tool.as_ref()
+    }
+
+    /// The time in the zone of the pact at hand.
+    pub(crate) fn time(&self) -> Option<&LocalTime> {
+        let sight = self.sight()?;
+        sight.time.get_or_init(|| local_time(self.event.now_us, &sight.frame.zone)).as_ref()
+    }
+
+    /// Business hours of the pact at hand.
+    fn business_hours(&self) -> Option<(u8, u8)> {
+        self.sight()?.frame.business_hours
+    }
 }
 
 /// The time in the pact's zone.
@@ -303,13 +363,14 @@ fn field<'a>(view: &'a View<'_>, field: &Field) -> Value<'a> {
     let text = |text: Option<&'a str>| text.map_or(Value::Unknown, Value::Text);
     let number =
         |n: Option<u64>| n.map_or(Value::Unknown, |n| Value::Number(Decimal::from(i64::try_from(n).unwrap_or(i64::MAX))));
-    let listed = view.tool.and_then(|t| t.entry);
+    let tool = view.tool();
+    let listed = tool.and_then(|t| t.entry);
     match field {
-        Field::ToolName => text(view.tool.map(|t| t.entry.map_or(t.wire, |e| &e.key))),
+        Field::ToolName => text(tool.map(|t| t.entry.map_or(t.wire, |e| &e.key))),
         Field::ToolAction => text(listed.and_then(|t| t.action.as_deref())),
         Field::ToolTarget => text(listed.and_then(|t| t.target.as_deref())),
-        Field::ToolEffect => text(view.tool.map(|t| t.entry.map_or("external", |e| e.effect.as_str()))),
-        Field::ToolReversible => view.tool.map_or(Value::Unknown, |t| Value::Bool(t.entry.is_some_and(|e| e.reversible))),
+        Field::ToolEffect => text(tool.map(|t| t.entry.map_or("external", |e| e.effect.as_str()))),
+        Field::ToolReversible => tool.map_or(Value::Unknown, |t| Value::Bool(t.entry.is_some_and(|e| e.reversible))),
         Field::ToolServer => text(listed.and_then(|t| t.server.as_deref()).or_else(|| view.event.tool.and_then(|t| t.server))),
         Field::HostName => text(view.event.host.map(|h| h.name)),
         Field::HostPort => number(view.event.host.and_then(|h| h.port).map(u64::from)),
@@ -320,10 +381,10 @@ fn field<'a>(view: &'a View<'_>, field: &Field) -> Value<'a> {
             (None, None) => Value::Unknown,
         },
         Field::SessionTurns => number(Some(view.session.turns())),
-        Field::TimeHour => number(local(view).map(|t| u64::from(t.hour))),
-        Field::TimeWeekday => text(local(view).map(|t| t.weekday)),
-        Field::TimeDate => text(local(view).and_then(|t| std::str::from_utf8(&t.date).ok())),
-        Field::TimeBusiness => match (local(view), view.program.business_hours()) {
+        Field::TimeHour => number(view.time().map(|t| u64::from(t.hour))),
+        Field::TimeWeekday => text(view.time().map(|t| t.weekday)),
+        Field::TimeDate => text(view.time().and_then(|t| std::str::from_utf8(&t.date).ok())),
+        Field::TimeBusiness => match (view.time(), view.business_hours()) {
             (Some(time), Some((from, to))) => {
                 Value::Bool(if from <= to { (from..to).contains(&time.hour) } else { time.hour >= from || time.hour < to })
             }
@@ -337,10 +398,6 @@ fn field<'a>(view: &'a View<'_>, field: &Field) -> Value<'a> {
         // Lowered to steps of their own.
         Field::Fact(_) | Field::Arg(_) => Value::Unknown,
     }
-}
-
-fn local<'a>(view: &'a View<'_>) -> Option<&'a LocalTime> {
-    view.time.get_or_init(|| local_time(view.event.now_us, view.program.zone())).as_ref()
 }
 
 fn compare(op: CompareOp, a: Value<'_>, b: Value<'_>) -> Truth {

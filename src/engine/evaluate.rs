@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::condition::{Truth, View, local_time, run};
+use super::condition::{Truth, View, run};
 use super::event::Event;
 use super::exchange::{Bits, Exchange, RuleHit};
 use super::facts::Fact;
@@ -114,6 +114,7 @@ pub(crate) fn gates(view: &View<'_>, stage: &StageRules, applies: &mut Bits) {
 /// Whether a predicate applies: unknown in `where` applies, in `unless` does not exempt.
 pub(crate) fn gate(view: &View<'_>, predicate: u32) -> bool {
     let Some(guarded) = view.program.guarded(predicate) else { return false };
+    view.turn_to(predicate);
     guarded.lanes.is_none_or(|lanes| lanes & lane_bit(view.event.lane) != 0)
         && guarded.when.as_ref().is_none_or(|c| run(c, view) != Truth::False)
         && guarded.unless.as_ref().is_none_or(|c| run(c, view) != Truth::True)
@@ -229,6 +230,7 @@ pub(crate) fn judge_wordless(view: &View<'_>, applies: &Bits, checked: &mut Bits
         return;
     }
     for rule in rules.iter() {
+        view.turn_to(rule.predicate);
         let broken = match &rule.check {
             Check::Args(schema) => {
                 event.tool.filter(|_| event.stage == Stage::Call).map(|t| !schema.check(t.arguments).is_empty())
@@ -237,11 +239,11 @@ pub(crate) fn judge_wordless(view: &View<'_>, applies: &Bits, checked: &mut Bits
             Check::Bound { quantity, min, max } => {
                 measure(view, *quantity).map(|n| min.is_some_and(|min| n < min) || max.is_some_and(|max| n > max))
             }
-            Check::Tool { allow, deny } => view.tool.map(|tool| match tool.index {
+            Check::Tool { allow, deny } => view.tool().map(|tool| match tool.index {
                 Some(index) => deny.contains(index) || allow.as_ref().is_some_and(|a| !a.contains(index)),
                 None => allow.is_some(),
             }),
-            Check::ToolWord { target, allow, deny } => view.tool.map(|tool| {
+            Check::ToolWord { target, allow, deny } => view.tool().map(|tool| {
                 let word = tool.entry.and_then(|e| if *target { e.target.as_deref() } else { e.action.as_deref() });
                 match word {
                     Some(word) => deny.contains(word) || allow.as_ref().is_some_and(|a| !a.contains(word)),
@@ -269,7 +271,7 @@ pub(crate) fn judge_wordless(view: &View<'_>, applies: &Bits, checked: &mut Bits
             }
             Check::Data { allow, deny, .. } => {
                 // The catalogue says what a tool's results hold; text is looked at elsewhere.
-                let known = if event.stage == Stage::Result { view.tool.and_then(|t| t.entry).map(|e| e.data) } else { None };
+                let known = if event.stage == Stage::Result { view.tool().and_then(|t| t.entry).map(|e| e.data) } else { None };
                 let bad = |c: DataCategory| deny.contains(c) || allow.is_some_and(|a| !a.contains(c));
                 match known {
                     Some(data) => Some(data.iter().any(bad)),
@@ -305,7 +307,7 @@ fn measure(view: &View<'_>, quantity: Quantity) -> Option<Decimal> {
     let value = match quantity {
         Quantity::OpenTasks => m.open_tasks,
         Quantity::LatencyMs => m.latency_ms,
-        Quantity::LocalHour => local_time(view.event.now_us, view.program.zone()).map(|t| u64::from(t.hour)),
+        Quantity::LocalHour => view.time().map(|t| u64::from(t.hour)),
         Quantity::TokensIn => m.tokens_in,
         Quantity::TokensOut => m.tokens_out,
         Quantity::ReplyChars => m.reply_chars.or_else(|| {

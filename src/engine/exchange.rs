@@ -81,8 +81,8 @@ impl Exchange {
             unjudged: Vec::new(),
         };
         let program = Arc::clone(&exchange.program);
-        for predicate in program.predicates() {
-            if predicate.unenforced.is_some() {
+        for (at, predicate) in (0..).zip(program.predicates()) {
+            if predicate.unenforced.is_some() && program.governs(at) {
                 exchange.note_unjudged(UnjudgedReason::Unenforced, &predicate.id);
             }
         }

@@ -102,6 +102,11 @@ impl Facts {
         }
     }
 
+    /// The task type, where it is told.
+    pub fn task(&self) -> Option<&str> {
+        self.get("task.type").value().and_then(FactValue::text)
+    }
+
     /// All that were set, in order of name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Fact)> {
         self.list.iter().map(|(name, fact)| (name.as_ref(), fact))

@@ -1,7 +1,6 @@
 //! The one door of the engine: exchange, session, event and facts in, judgement out.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::arguments::{self, Arguments};
@@ -17,8 +16,9 @@ use super::session::Session;
 use crate::base::limits::JOINED_VALUE_MAX;
 use crate::base::names::{Stage, UnjudgedReason};
 use crate::base::verdict::{Act, Unjudged};
+use crate::pact::model::Effect;
 use crate::program::Program;
-use crate::program::ir::{Scan, ToolRef};
+use crate::program::ir::Scan;
 pub use crate::program::lent::Lent;
 use crate::program::scratch::Found;
 pub use crate::program::scratch::Scratch;
@@ -64,22 +64,41 @@ pub struct KnownTool {
     pub effect: &'static str,
     /// Whether it can be undone.
     pub reversible: bool,
+    /// In a portfolio, its names under the pacts that list it, `<pact>/<key>`.
+    pub own: Vec<Arc<str>>,
 }
 
-impl From<ToolRef<'_>> for KnownTool {
-    fn from(tool: ToolRef<'_>) -> Self {
-        match tool.entry {
-            Some(entry) => Self {
-                key: Arc::clone(&entry.key),
-                listed: true,
-                action: entry.action.clone(),
-                target: entry.target.clone(),
-                effect: entry.effect.as_str(),
-                reversible: entry.reversible,
-            },
-            None => {
-                Self { key: tool.wire.into(), listed: false, action: None, target: None, effect: "external", reversible: false }
-            }
+impl KnownTool {
+    /// The tool with this name on the wire. Where several pacts govern, its words are those of the first that lists
+    /// it, and what it does is the worst that any of them says.
+    fn of(program: &Program, wire: &str) -> Self {
+        let known = program.tool(wire).entry;
+        let own: Vec<Arc<str>> = if program.portfolio {
+            let frames = program.frames().iter();
+            frames.filter_map(|f| f.tool(wire).entry.map(|tool| format!("{}/{}", f.pact, tool.key).into())).collect()
+        } else {
+            Vec::new()
+        };
+        let entries = || program.pacts().map(|frame| frame.tool(wire).entry);
+        Self {
+            key: known.map_or_else(|| wire.into(), |entry| Arc::clone(&entry.key)),
+            listed: known.is_some(),
+            action: known.and_then(|entry| entry.action.clone()),
+            target: known.and_then(|entry| entry.target.clone()),
+            effect: entries().map(|e| e.map_or(Effect::External, |e| e.effect)).max().unwrap_or(Effect::External).as_str(),
+            reversible: entries().all(|e| e.is_some_and(|e| e.reversible)),
+            own,
+        }
+    }
+
+    /// Notes in the session that a call of it was let through: under each pact of a portfolio by its name there, so
+    /// that no pact counts what another calls by the same name.
+    pub fn release(&self, session: &mut Session) {
+        if self.own.is_empty() {
+            session.release(&self.key);
+        }
+        for name in &self.own {
+            session.release(name);
         }
     }
 }
@@ -152,9 +171,8 @@ struct Source {
 pub fn judge(exchange: &mut Exchange, session: &Session, event: &Event<'_>, facts: &Facts, scratch: &mut Scratch) -> Judgement {
     let program = Arc::clone(&exchange.program);
     let rules = program.stage(event.stage);
-    let mut judgement = Judgement::default();
-    let tool = event.tool.map(|t| program.tool(t.name));
-    judgement.tool = tool.map(KnownTool::from);
+    let tool = event.tool.map(|t| KnownTool::of(&program, t.name));
+    let mut judgement = Judgement { tool, ..Judgement::default() };
 
     let whole = Text::plain(event.tool.map_or("", |t| t.arguments).as_bytes(), 0..event.tool.map_or(0, |t| t.arguments.len()));
     let arguments = if event.stage == Stage::Call && !rules.rules.is_empty() {
@@ -174,16 +192,7 @@ pub fn judge(exchange: &mut Exchange, session: &Session, event: &Event<'_>, fact
     }
 
     let mut outcome = Outcome::default();
-    let view = View {
-        program: &program,
-        event,
-        facts,
-        session,
-        topics: exchange.topics.as_ref(),
-        tool: tool.as_ref(),
-        args: &arguments.values,
-        time: OnceCell::new(),
-    };
+    let view = View::new(&program, event, facts, session, exchange.topics.as_ref(), &arguments.values);
     evaluate::gates(&view, rules, &mut scratch.applies);
     evaluate::judge_wordless(&view, &scratch.applies, &mut exchange.checked, &mut outcome);
     let texts = sources(event, &arguments).next().is_some();
@@ -214,8 +223,7 @@ pub fn judge_head(
     let program = Arc::clone(&exchange.program);
     let stage = program.stage(event.stage);
     let (mut outcome, mut shortfall) = (Outcome::default(), Shortfall::default());
-    let topics = exchange.topics.as_ref();
-    let view = View { program: &program, event, facts, session, topics, tool: None, args: &[], time: OnceCell::new() };
+    let view = View::new(&program, event, facts, session, exchange.topics.as_ref(), &[]);
     evaluate::gates(&view, stage, &mut scratch.applies);
     let rules = Rules { program: &program, stage: event.stage, applies: &scratch.applies };
     if let Some(scan) = program.scan(event.stage)
@@ -299,20 +307,11 @@ pub fn unread(
     let program = Arc::clone(&exchange.program);
     let mut judgement = Judgement::default();
     note(exchange, &mut judgement, reason, what);
-    let tool = event.tool.map(|t| program.tool(t.name));
-    let view = View {
-        program: &program,
-        event,
-        facts,
-        session,
-        topics: exchange.topics.as_ref(),
-        tool: tool.as_ref(),
-        args: &[],
-        time: OnceCell::new(),
-    };
+    let view = View::new(&program, event, facts, session, exchange.topics.as_ref(), &[]);
     for (at, info) in program.predicates().iter().enumerate() {
         let at = at as u32;
-        let blocks = program.guarded(at).is_some_and(|g| g.unread_block) && info.stages.contains(&event.stage);
+        let blocks =
+            program.governs(at) && program.guarded(at).is_some_and(|g| g.unread_block) && info.stages.contains(&event.stage);
         if blocks && evaluate::gate(&view, at) {
             judgement.act = Act::Block;
             judgement.hits.push(RuleHit {
@@ -328,7 +327,7 @@ pub fn unread(
         }
     }
     exchange.absorb(&judgement.hits);
-    judgement.tool = tool.map(KnownTool::from);
+    judgement.tool = event.tool.map(|t| KnownTool::of(&program, t.name));
     judgement
 }
 

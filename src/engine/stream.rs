@@ -5,7 +5,6 @@
 //! every cutting the findings, the act and the redacted text are those of the whole text, but for checks
 //! that need a whole text: those decide in [`StreamJudge::finish`] with act at most flag.
 
-use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::condition::View;
@@ -83,17 +82,7 @@ impl Gate {
         let bare = event.texts(&[]);
         let judgement = judge(exchange, session, &bare, facts, scratch);
         let program = Arc::clone(&exchange.program);
-        let tool = event.tool.map(|t| program.tool(t.name));
-        let view = View {
-            program: &program,
-            event: &bare,
-            facts,
-            session,
-            topics: exchange.topics.as_ref(),
-            tool: tool.as_ref(),
-            args: &[],
-            time: OnceCell::new(),
-        };
+        let view = View::new(&program, &bare, facts, session, exchange.topics.as_ref(), &[]);
         let mut applies = Bits::default();
         evaluate::gates(&view, program.stage(event.stage), &mut applies);
         let executed = event.tool.is_some_and(|t| t.executed);

@@ -77,7 +77,7 @@ impl Exchange {
         subject: Subject,
         request: &HeaderMap,
     ) -> Result<Box<Self>, (Box<Self>, Refused)> {
-        let program = shared.live.pin();
+        let program = shared.live.pin().for_task(subject.facts.task());
         let now_us = shared.clock.wall_us();
         let term = out_of_term(&program, now_us);
         let entry = shared.budget.enter();
@@ -271,7 +271,7 @@ impl Exchange {
     /// Notes calls that are let go. What is returned must be awaited before they leave: a call with an
     /// effect outside, or one that cannot be undone, is on disk before it happens.
     pub(crate) fn release_calls(&mut self, tools: &[KnownTool]) -> Option<Durable> {
-        self.subject.session.update(|session| tools.iter().for_each(|tool| session.release(&tool.key)));
+        self.subject.session.update(|session| tools.iter().for_each(|tool| tool.release(session)));
         let mut last = None;
         for tool in tools {
             self.saw_call(tool, Act::Allow, false);
@@ -317,7 +317,7 @@ impl Exchange {
             mode: Some(self.shared.route.mode),
             model: self.tally.model.as_deref().map(Into::into),
             moment: self.moment.or(Some(Moment::Call)),
-            pacts: vec![self.pact()],
+            pacts: self.pacts(),
             protocol: Some(self.protocol.into()),
             reason: reason.map(Into::into),
             route: Some(self.shared.route.name.as_str().into()),
@@ -563,7 +563,7 @@ impl Exchange {
             mode: Some(self.shared.route.mode),
             model: self.tally.model.as_deref().map(Into::into),
             moment: self.moment,
-            pacts: vec![self.pact()],
+            pacts: self.pacts(),
             protocol: Some(self.protocol.into()),
             reason: self.refused.as_ref().or(self.spared.as_ref()).and_then(Refused::reason).map(Into::into),
             route: Some(self.shared.route.name.as_str().into()),
@@ -574,7 +574,7 @@ impl Exchange {
                 out: int(self.tally.size_out),
             }),
             status: self.tally.status.map(|s| s.as_u16().into()),
-            task: self.subject.facts.get("task.type").value().and_then(|v| v.text()).map(Into::into),
+            task: self.subject.facts.task().map(Into::into),
             time: Some(record::Timing {
                 first_byte_us: self.tally.first_byte_ns.map(|ns| int(ns / 1_000)),
                 judge_ns: Some(int(self.tally.judge_ns)),
@@ -589,7 +589,11 @@ impl Exchange {
                 out: Some(int(u.output)),
                 ..record::Tokens::default()
             }),
-            waiting: predicates.iter().filter(|p| p.judged).map(|p| Arc::clone(&p.id).into()).collect(),
+            waiting: (0..)
+                .zip(predicates)
+                .filter(|(at, p)| p.judged && self.gathered.program().governs(*at))
+                .map(|(_, p)| Arc::clone(&p.id).into())
+                .collect(),
             ..record::Exchange::default()
         }
     }
@@ -604,9 +608,12 @@ impl Exchange {
         }
     }
 
-    fn pact(&self) -> record::PactRef {
-        let identity = self.gathered.program().identity();
-        record::PactRef { id: Arc::clone(&identity.pact).into(), version: Arc::clone(&identity.version).into() }
+    fn pacts(&self) -> Vec<record::PactRef> {
+        let one = |id: &Arc<str>, version: &Arc<str>| record::PactRef {
+            id: Arc::clone(id).into(),
+            version: Arc::clone(version).into(),
+        };
+        self.gathered.program().pacts().map(|frame| one(&frame.pact, &frame.version)).collect()
     }
 
     fn pseudonym(&self) -> Option<record::Text> {

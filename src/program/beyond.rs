@@ -114,6 +114,14 @@ pub struct Beyond {
     pub approvals: Vec<(u32, Approve)>,
     /// By predicate: what follows from a violation.
     pub consequences: Vec<Consequence>,
+    /// By pact: what its violations are booked on. A portfolio adds none of them up: each counterparty deals with
+    /// one pact.
+    pub accounts: Vec<Account>,
+}
+
+/// What the violations of one pact are booked on, and what they are held against.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Account {
     /// Whether the violations of one exchange add up; else the worst counts.
     pub sum: bool,
     /// What is at stake.
@@ -128,22 +136,37 @@ pub struct Beyond {
     pub baseline: Option<Baseline>,
 }
 
-impl Beyond {
-    /// The tables of a pact.
-    pub(super) fn of(pact: &Pact) -> Self {
+impl Account {
+    fn of(pact: &Pact) -> Self {
         let penalty = pact.penalty.as_ref();
-        let mut out = Self {
-            consequences: pact.predicates.iter().map(|p| pact.consequence(p)).collect(),
+        Self {
             sum: penalty.is_some_and(|p| p.sum),
             bond: penalty.and_then(|p| p.bond.clone()),
             score: penalty.and_then(|p| p.score.clone()),
             standing: penalty.map(|p| p.standing.clone()).unwrap_or_default(),
             signals: pact.evidence.signals.clone(),
             baseline: pact.evidence.baseline.clone(),
-            ..Self::default()
-        };
+        }
+    }
+}
+
+impl Beyond {
+    /// The tables of one pact or several, whose predicates stand one behind the other.
+    pub(super) fn of<'p>(pacts: impl Iterator<Item = &'p Pact>) -> Self {
+        let mut out = Self::default();
+        for pact in pacts {
+            out.add(pact);
+        }
+        out
+    }
+
+    fn add(&mut self, pact: &Pact) {
+        let first = self.consequences.len();
+        self.consequences.extend(pact.predicates.iter().map(|p| pact.consequence(p)));
+        self.accounts.push(Account::of(pact));
+        let out = self;
         for (at, predicate) in pact.predicates.iter().enumerate() {
-            let at = at as u32;
+            let at = (first + at) as u32;
             let rule = pact.evidence.rules.get(&predicate.id);
             let from = from(pact, rule);
             out.approvals.extend(predicate.approve.clone().map(|approve| (at, approve)));
@@ -190,7 +213,6 @@ impl Beyond {
                 });
             }
         }
-        out
     }
 
     /// Whether a breach of this predicate is only counted: a violation is the fall of its rule.

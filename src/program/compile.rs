@@ -5,14 +5,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::ir::Program;
-use super::lower::{Origin, lower};
+use super::lower::lower;
+use super::part::Origin;
 use crate::base::diagnostic::{Diagnostics, Span};
 use crate::base::limits::DOCUMENT_MAX;
 use crate::pact::sealed::VerifiedPact;
 use crate::pact::trust::TrustFile;
 use crate::pact::{CheckedPact, Packs};
 
-/// Compiles checked pacts into one program. In this build one pact makes a program.
+/// Compiles a checked pact into a program. Several pacts need a portfolio, which says what stands under each
+/// ([`link`](super::link::link)).
 ///
 /// # Errors
 /// What cannot be compiled, with its place in the document.
@@ -21,8 +23,8 @@ pub fn compile(checked: &[CheckedPact], packs: &Packs) -> Result<Program, Diagno
         return compile_one(one, false, packs);
     }
     let mut mistakes = Diagnostics::default();
-    let message = format!("{} pacts; this build compiles one at a time", checked.len());
-    mistakes.error("portfolio", "", Span::default(), message);
+    let message = format!("{} pacts; one makes a program", checked.len());
+    mistakes.error("portfolio", "", Span::default(), message).help("write a portfolio, which says what stands under each");
     Err(mistakes)
 }
 

@@ -81,6 +81,17 @@ pub struct Condition {
     pub cost: u32,
 }
 
+impl Condition {
+    /// Makes the calls that it asks for those of one pact of a portfolio, as sessions keep them: `<pact>/<key>`.
+    pub(super) fn qualify(&mut self, pact: &str) {
+        for step in &mut self.steps {
+            if let Step::Called(tool) | Step::CallCount(tool) = step {
+                *tool = format!("{pact}/{tool}").into();
+            }
+        }
+    }
+}
+
 /// Why a condition cannot be lowered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooDeep {

@@ -18,7 +18,8 @@ use std::sync::Arc;
 
 use super::compile::check_packs;
 use super::ir::{PackUse, Program};
-use super::lower::{Origin, lower};
+use super::lower::lower;
+use super::part::Origin;
 use crate::base::diagnostic::Diagnostics;
 use crate::base::limits::IMAGE_MAX;
 use crate::pact::sealed::{Demands, SealedPact, activate};

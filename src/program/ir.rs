@@ -3,23 +3,20 @@
 //! Promises: immutable, `Send + Sync`, shared by `Arc`; the order of predicates is that of the `checked`
 //! bitmap and of `pact.load`. It knows no wire formats and no document's text.
 
-use std::collections::HashMap;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-
-use jiff::tz::TimeZone;
 
 use super::beyond::Beyond;
 use super::bits::{Bits, Categories};
 use super::condition::Condition;
 use super::coverage::Coverage;
+use super::frame::{Frame, ToolRef};
 use super::scratch::Pool;
 use crate::base::names::{DataCategory, Lane, Stage};
-use crate::base::normal;
 use crate::base::verdict::{Act, Severity};
 use crate::pact::args::Schema;
 use crate::pact::decimal::Decimal;
-use crate::pact::model::{Effect, Quantity};
+use crate::pact::model::Quantity;
 use crate::scan::Scanner;
 use crate::scan::host::{HostRule, Suffixes};
 
@@ -81,41 +78,11 @@ pub struct PackUse {
     pub digest: Arc<str>,
 }
 
-/// One tool of the catalogue.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tool {
-    /// Key of the catalogue.
-    pub key: Arc<str>,
-    /// What kind of act it is.
-    pub action: Option<Arc<str>>,
-    /// What it acts on.
-    pub target: Option<Arc<str>>,
-    /// What it does to the world.
-    pub effect: Effect,
-    /// Whether what it does can be undone.
-    pub reversible: bool,
-    /// Whether its results may be believed.
-    pub trusted: bool,
-    /// Data categories of its results.
-    pub data: Categories,
-    /// The server it belongs to.
-    pub server: Option<Arc<str>>,
-}
-
-/// A tool as an event names it.
-#[derive(Clone, Copy, Debug)]
-pub struct ToolRef<'a> {
-    /// The name on the wire.
-    pub wire: &'a str,
-    /// Its place in the catalogue, and its entry.
-    pub entry: Option<&'a Tool>,
-    /// Its place.
-    pub index: Option<u32>,
-}
-
 /// When a predicate applies.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Guarded {
+    /// Place of its pact's frame.
+    pub(crate) frame: u32,
     /// Bits of [`Lane`]; none: all.
     pub(crate) lanes: Option<u8>,
     /// Must be true or unknown.
@@ -236,9 +203,14 @@ pub struct Program {
     /// By place of [`Stage`].
     pub(crate) stages: Vec<StageRules>,
     pub(crate) scans: Vec<Scan>,
-    pub(crate) tools: Vec<Tool>,
-    /// Keys and aliases, in normal form.
-    pub(crate) tool_names: HashMap<Box<str>, u32>,
+    /// By pact: what names and hours mean under it. Never empty.
+    pub(crate) frames: Vec<Frame>,
+    /// Pacts that govern it, by place of their frames: all, unless it is the program of a task type.
+    pub(crate) governing: Bits,
+    /// In a portfolio: the programs of the task types that fewer pacts govern than all.
+    pub(crate) by_task: HashMap<Box<str>, Arc<Program>>,
+    /// Whether it is compiled from a portfolio, even of one.
+    pub(crate) portfolio: bool,
     /// Full labels (`topic.…`) of the topics it looks for.
     pub(crate) topics: Vec<Arc<str>>,
     pub(crate) facts: Vec<FactInfo>,
@@ -247,8 +219,6 @@ pub struct Program {
     pub(crate) arg_paths: Vec<Vec<String>>,
     /// Endings by which a bare host is known.
     pub(crate) suffixes: Suffixes,
-    pub(crate) zone: TimeZone,
-    pub(crate) business_hours: Option<(u8, u8)>,
     pub(crate) beyond: Beyond,
     pub(crate) coverage: Coverage,
     pub(crate) sources: Vec<Arc<str>>,
@@ -299,16 +269,37 @@ impl Program {
         &self.packs
     }
 
-    /// The catalogue.
-    pub fn tools(&self) -> &[Tool] {
-        &self.tools
+    /// By pact: what names and hours mean under it.
+    pub fn frames(&self) -> &[Frame] {
+        &self.frames
     }
 
-    /// The tool with this name on the wire, in whatever normal form it is written. One not listed is external,
-    /// irreversible, untrusted, and outside every allow.
+    /// The pacts that govern it.
+    pub fn pacts(&self) -> impl Iterator<Item = &Frame> {
+        self.frames.iter().enumerate().filter(|(at, _)| self.governing.contains(*at as u32)).map(|(_, frame)| frame)
+    }
+
+    /// The program for a task of this type: in a portfolio that of the pacts under which the type stands, and where
+    /// it is unknown or stands under none, that of them all.
+    #[must_use]
+    pub fn for_task(self: &Arc<Self>, task: Option<&str>) -> Arc<Self> {
+        task.and_then(|task| self.by_task.get(task)).map_or_else(|| Arc::clone(self), Arc::clone)
+    }
+
+    /// The task types of a portfolio that have a program of their own, and that program; in no order.
+    pub fn tasks(&self) -> impl Iterator<Item = (&str, &Arc<Self>)> {
+        self.by_task.iter().map(|(task, program)| (&**task, program))
+    }
+
+    /// Whether the pact of this predicate governs it.
+    pub fn governs(&self, predicate: u32) -> bool {
+        self.guarded(predicate).is_some_and(|g| self.governing.contains(g.frame))
+    }
+
+    /// The tool with this name on the wire, as the first pact that lists it knows it.
     pub fn tool<'a>(&'a self, wire: &'a str) -> ToolRef<'a> {
-        let index = self.tool_names.get(normal::name(wire).as_ref()).copied();
-        ToolRef { wire, entry: index.and_then(|i| self.tools.get(i as usize)), index }
+        let mut known = self.frames.iter().map(|frame| frame.tool(wire));
+        known.find(|tool| tool.entry.is_some()).unwrap_or(ToolRef { wire, entry: None, index: None })
     }
 
     /// What it says beyond the single exchange.
@@ -346,16 +337,6 @@ impl Program {
     /// Name of a topic without `topic.`, by place.
     pub fn topic_name(&self, topic: u32) -> &str {
         self.topics.get(topic as usize).map_or("", |label| label.strip_prefix("topic.").unwrap_or(label))
-    }
-
-    /// The zone of `evidence.context`.
-    pub fn zone(&self) -> &TimeZone {
-        &self.zone
-    }
-
-    /// Business hours: from, to (exclusive).
-    pub fn business_hours(&self) -> Option<(u8, u8)> {
-        self.business_hours
     }
 
     pub(crate) fn stage(&self, stage: Stage) -> &StageRules {

@@ -4,19 +4,19 @@
 //! more than its own rules need; stages that look for the same share one. Deterministic: the same pact
 //! and packs give the same tables and the same digest.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
-
-use jiff::tz::TimeZone;
 
 use super::beyond::Beyond;
 use super::bits::{Bits, Categories};
 use super::condition::{self, Condition};
 use super::coverage::{CheckCoverage, Cost, Coverage, How, PredicateCoverage};
-use super::ir::{Check, Guarded, Identity, PackUse, Program, Scan, lane_bit};
+use super::frame::Frame;
+use super::ir::{Check, Guarded, PackUse, Program, Scan, lane_bit};
+use super::part::{Origin, Part, header, identity};
 use super::report::{self, expressions, facts_of};
 use super::scratch::Pool;
-use super::tables::{Draft, Lowered, Needs, Sought, catalogue, describe, digest, finish_stage};
+use super::tables::{Draft, Lowered, Needs, Sought, describe, digest, finish_stage};
 use crate::base::diagnostic::{Diagnostics, Span};
 use crate::base::limits::PREDICATES_MAX;
 use crate::base::names::{DataCategory, Stage};
@@ -27,73 +27,113 @@ use crate::scan::Scanner;
 use crate::scan::host::{HostRule, Suffixes};
 use crate::scan::pattern::{Pattern, Topic};
 
-/// Where a pact comes from, as the program tells it on.
-#[derive(Clone, Debug, Default)]
-pub struct Origin {
-    /// SHA-256 of the canonical form of the document.
-    pub digest: [u8; 32],
-    /// Whether its signatures were verified against a trust file.
-    pub signed: bool,
-    /// The document as read.
-    pub source: Arc<str>,
-}
-
 /// Lowers one pact.
 ///
 /// # Errors
 /// What cannot be compiled, with its place in the document.
 pub(crate) fn lower(pact: &Pact, packs: &Packs, origin: &Origin) -> Result<Program, Diagnostics> {
+    let parts = [Part { pact, origin: origin.clone() }];
+    let governing = std::iter::once(0).collect();
+    lower_parts(&parts, governing, false, packs).map_err(|mut mistakes| mistakes.pop().unwrap_or_default())
+}
+
+/// Lowers pacts into one program. Their predicates stand one behind the other, those as well whose pact is not among
+/// the `governing`: they get a place, and no rule. In a portfolio a predicate is named `<pact>/<id>`.
+///
+/// # Errors
+/// What cannot be compiled, by pact, with its place in the document.
+pub(super) fn lower_parts(
+    parts: &[Part<'_>],
+    governing: Bits,
+    portfolio: bool,
+    packs: &Packs,
+) -> Result<Program, Vec<Diagnostics>> {
+    let Some(first) = parts.first() else { return Err(Vec::new()) };
+    let (patterns, own) = candidates(parts, packs);
     let mut lowering = Lowering {
-        pact,
+        parts,
+        governing,
+        portfolio,
+        at: 0,
+        pact: first.pact,
         packs,
-        out: Diagnostics::default(),
-        patterns: candidates(pact, packs),
+        out: BTreeMap::new(),
+        patterns,
+        own,
         topics: topics(packs),
         arg_paths: Vec::new(),
         needs: (0..Stage::ALL.len()).map(|_| Needs::default()).collect(),
         stages: (0..Stage::ALL.len()).map(|_| Vec::new()).collect(),
     };
-    let program = lowering.program(origin);
-    if lowering.out.has_errors() { Err(lowering.out) } else { program.ok_or(lowering.out) }
+    let program = lowering.program();
+    let mistakes = || (0..parts.len()).map(|at| lowering.out.get(&at).cloned().unwrap_or_default()).collect();
+    if lowering.out.values().any(Diagnostics::has_errors) { Err(mistakes()) } else { program.ok_or_else(mistakes) }
 }
 
 struct Lowering<'a> {
+    parts: &'a [Part<'a>],
+    governing: Bits,
+    portfolio: bool,
+    /// Place of the pact at hand, and the pact.
+    at: usize,
     pact: &'a Pact,
     packs: &'a Packs,
-    out: Diagnostics,
+    /// By place of the pact.
+    out: BTreeMap<usize, Diagnostics>,
     /// Every pattern that may be looked for, packs first.
     patterns: Vec<Pattern>,
+    /// By pact: places of its own patterns.
+    own: Vec<BTreeSet<usize>>,
     topics: Vec<Topic>,
     arg_paths: Vec<Vec<String>>,
     needs: Vec<Needs>,
     stages: Vec<Vec<Draft>>,
 }
 
-/// Every detector of the packs, then the pact's own.
-fn candidates(pact: &Pact, packs: &Packs) -> Vec<Pattern> {
-    let own = pact.detectors.iter().map(model::Detector::pattern);
-    packs.entries().map(|(_, entry)| entry.pattern.clone()).chain(own).collect()
+/// Every detector of the packs, then the pacts' own; and by pact the places of its own. What two pacts say in the
+/// same words is one pattern.
+fn candidates(parts: &[Part<'_>], packs: &Packs) -> (Vec<Pattern>, Vec<BTreeSet<usize>>) {
+    let mut patterns: Vec<Pattern> = packs.entries().map(|(_, entry)| entry.pattern.clone()).collect();
+    let first = patterns.len();
+    let mut own = Vec::new();
+    for part in parts {
+        let mut places = BTreeSet::new();
+        for pattern in part.pact.detectors.iter().map(model::Detector::pattern) {
+            let known = patterns.iter().skip(first).position(|p| *p == pattern).map(|at| first + at);
+            places.insert(known.unwrap_or(patterns.len()));
+            if known.is_none() {
+                patterns.push(pattern);
+            }
+        }
+        own.push(places);
+    }
+    (patterns, own)
 }
 
 fn topics(packs: &Packs) -> Vec<Topic> {
     packs.topics().map(|(_, entry)| entry.topic.clone()).collect()
 }
 
-impl Lowering<'_> {
-    fn program(&mut self, origin: &Origin) -> Option<Program> {
-        let pact = self.pact;
-        if pact.predicates.len() > PREDICATES_MAX {
-            let message = format!("{} predicates; a program has at most {PREDICATES_MAX}", pact.predicates.len());
-            self.out.error("too_many_predicates", "predicates", Span::default(), message);
-            return None;
-        }
+impl<'a> Lowering<'a> {
+    fn program(&mut self) -> Option<Program> {
+        let parts = self.parts;
+        let documents = parts.iter().map(|part| part.pact);
         let (mut infos, mut guarded, mut covered) = (Vec::new(), Vec::new(), Vec::new());
-        for (at, predicate) in pact.predicates.iter().enumerate() {
-            let gate = self.gate(predicate);
-            let coverage = self.predicate(at as u32, predicate, &gate);
-            infos.push(report::info(predicate, &coverage));
-            guarded.push(gate);
-            covered.push(coverage);
+        for (at, part) in parts.iter().enumerate() {
+            self.take_up(at, part.pact);
+            let count = infos.len() + part.pact.predicates.len();
+            if count > PREDICATES_MAX {
+                let message = format!("{count} predicates; a program has at most {PREDICATES_MAX}");
+                self.report().error("too_many_predicates", "predicates", Span::default(), message);
+                return None;
+            }
+            for predicate in &part.pact.predicates {
+                let gate = self.gate(predicate);
+                let coverage = self.predicate(infos.len() as u32, predicate, &gate);
+                infos.push(report::info(predicate, &coverage));
+                guarded.push(gate);
+                covered.push(coverage);
+            }
         }
         let task_topics = self.task_topics();
         if let Some(needs) = self.needs.get_mut(Stage::Request as usize) {
@@ -112,53 +152,66 @@ impl Lowering<'_> {
         }
         let scans: Vec<Scan> =
             scans.into_iter().map(|(needs, scanner)| describe(&self.patterns, &needs, scanner, &global)).collect();
-        let (tools, tool_names) = catalogue(pact);
-        let zone = TimeZone::get(&pact.evidence.timezone).unwrap_or(TimeZone::UTC);
         let used = self.packs_used();
-        let facts = report::facts(pact);
-        let identity = Identity {
-            pact: pact.id.as_str().into(),
-            version: pact.version.to_string().into(),
-            agent: pact.subject.agent.as_deref().unwrap_or_default().into(),
-            digest: origin.digest,
-            signed: origin.signed,
-            effective_us: pact.renewal.effective.map(|d| d.at.saturating_mul(1_000_000)),
-            expires_us: pact.renewal.expires.map(|d| d.at.saturating_mul(1_000_000)),
-        };
-        let unsigned = if origin.signed { "" } else { ";unsigned" };
-        let header = format!("{}@{}{unsigned}", identity.pact, identity.version).into();
+        let governing: Vec<&Part<'_>> =
+            parts.iter().enumerate().filter(|(at, _)| self.governing.contains(*at as u32)).map(|(_, part)| part).collect();
         let mut program = Program {
-            header,
+            identity: identity(&governing),
+            header: header(&governing).into(),
             digest: [0; 32],
             predicates: infos,
             guarded,
             stages,
             scans,
-            tools,
-            tool_names,
+            frames: parts.iter().map(|part| Frame::of(part.pact, part.origin.digest)).collect(),
+            governing: self.governing.clone(),
+            by_task: HashMap::new(),
+            portfolio: self.portfolio,
             topics: global.iter().filter_map(|t| self.topics.get(*t)).map(|t| t.label.as_str().into()).collect(),
-            facts,
+            facts: report::facts(documents.clone()),
             packs: used,
             arg_paths: std::mem::take(&mut self.arg_paths),
             suffixes: Suffixes::new(self.packs.suffixes()),
-            zone,
-            business_hours: pact.evidence.business_hours,
-            beyond: Beyond::of(pact),
+            beyond: Beyond::of(documents.clone()),
             coverage: Coverage::default(),
-            sources: vec![Arc::clone(&origin.source)],
+            sources: parts.iter().map(|part| Arc::clone(&part.origin.source)).collect(),
             pool: Pool::default(),
-            identity,
         };
-        program.digest = digest(&program, pact);
-        program.coverage = report::coverage(pact, &program, covered);
+        program.digest = digest(&program, documents.clone());
+        program.coverage = report::coverage(documents, &program, covered);
         Some(program)
+    }
+
+    /// Turns to the next pact.
+    fn take_up(&mut self, at: usize, pact: &'a Pact) {
+        (self.at, self.pact) = (at, pact);
+    }
+
+    /// Whether the pact at hand has rules in this program.
+    fn governs(&self) -> bool {
+        self.governing.contains(self.at as u32)
+    }
+
+    /// Where mistakes of the pact at hand are told.
+    fn report(&mut self) -> &mut Diagnostics {
+        self.out.entry(self.at).or_default()
+    }
+
+    /// Whether this pattern means anything to the pact at hand: those of packs, and its own.
+    fn mine(&self, at: usize) -> bool {
+        self.patterns.get(at).is_some_and(|p| p.pack != "own") || self.own.get(self.at).is_some_and(|own| own.contains(&at))
     }
 
     fn condition(&mut self, expr: &Expr) -> Option<Condition> {
         match condition::lower(expr, &mut self.arg_paths) {
-            Ok(condition) => Some(condition),
+            Ok(mut condition) => {
+                if self.portfolio {
+                    condition.qualify(&self.pact.id);
+                }
+                Some(condition)
+            }
             Err(too_deep) => {
-                self.out
+                self.report()
                     .error("condition_too_deep", "", too_deep.span, "the condition nests too deep to be run")
                     .help("write it as several predicates");
                 None
@@ -168,6 +221,7 @@ impl Lowering<'_> {
 
     fn gate(&mut self, predicate: &Predicate) -> Guarded {
         Guarded {
+            frame: self.at as u32,
             lanes: predicate.lanes.as_ref().map(|lanes| lanes.iter().fold(0, |bits, lane| bits | lane_bit(*lane))),
             when: predicate.when.as_ref().and_then(|e| self.condition(e)),
             unless: predicate.unless.as_ref().and_then(|e| self.condition(e)),
@@ -182,7 +236,7 @@ impl Lowering<'_> {
             checks.push(self.check(at, predicate, check, &mut condition_cost));
         }
         PredicateCoverage {
-            id: predicate.id.clone(),
+            id: if self.portfolio { format!("{}/{}", self.pact.id, predicate.id) } else { predicate.id.clone() },
             constraint: predicate.constraint.clone(),
             severity: predicate.severity,
             dimension: predicate.dimension.clone(),
@@ -230,7 +284,7 @@ impl Lowering<'_> {
                         if sought.patterns.is_empty() && !sought.topics.is_empty() { Cost::WholeText } else { Cost::Scan };
                     told.detectors = sought.patterns.len() + sought.topics.len();
                     if told.detectors == 0 {
-                        self.out
+                        self.report()
                             .error(
                                 "no_detector",
                                 &predicate.id,
@@ -239,7 +293,9 @@ impl Lowering<'_> {
                             )
                             .help("`servanda packs list` shows them");
                     }
-                    if let Some(needs) = self.needs.get_mut(*stage as usize) {
+                    if self.governs()
+                        && let Some(needs) = self.needs.get_mut(*stage as usize)
+                    {
                         needs.patterns.extend(sought.patterns.iter().copied());
                         needs.topics.extend(sought.topics.iter().copied());
                     }
@@ -260,7 +316,9 @@ impl Lowering<'_> {
                 }
                 model::Check::Flow(_) | model::Check::Measure(_) | model::Check::Judge(_) => continue,
             };
-            if let Some(drafts) = self.stages.get_mut(*stage as usize) {
+            if self.governs()
+                && let Some(drafts) = self.stages.get_mut(*stage as usize)
+            {
                 drafts.push(Draft { predicate: at, act: *act, check: lowered });
             }
         }
@@ -271,7 +329,7 @@ impl Lowering<'_> {
         let patterns = self.patterns.iter().enumerate();
         let topics = self.topics.iter().enumerate();
         Sought {
-            patterns: patterns.filter(|(_, p)| check.means(&p.label)).map(|(at, _)| at).collect(),
+            patterns: patterns.filter(|(at, p)| check.means(&p.label) && self.mine(*at)).map(|(at, _)| at).collect(),
             topics: topics.filter(|(_, t)| check.means(&t.label)).map(|(at, _)| at).collect(),
             min_score_bp: check.min_score_bp,
         }
@@ -306,9 +364,12 @@ impl Lowering<'_> {
                 let categories = |list: &[String]| -> Categories { list.iter().filter_map(|c| DataCategory::parse(c)).collect() };
                 let (allow, deny) = (allow.map(categories), categories(&set.deny));
                 let sought = |c: DataCategory| deny.contains(c) || allow.is_some_and(|a| !a.contains(c));
-                let listed = |p: &Pattern| p.pack == "own" || self.pact.packs.is_empty() || self.pact.packs.contains_key(&p.pack);
+                let packs = &self.pact.packs;
+                let listed = |at: usize, p: &Pattern| {
+                    self.mine(at) && (p.pack == "own" || packs.is_empty() || packs.contains_key(&p.pack))
+                };
                 let patterns: Vec<usize> = (self.patterns.iter().enumerate())
-                    .filter(|(_, p)| p.category != DataCategory::Public && sought(p.category) && listed(p))
+                    .filter(|(at, p)| p.category != DataCategory::Public && sought(p.category) && listed(*at, p))
                     .map(|(at, _)| at)
                     .collect();
                 told.cost = Cost::Scan;
@@ -317,10 +378,12 @@ impl Lowering<'_> {
                 let places = patterns.iter().map(|at| *at as u32).collect();
                 // Whether a text is public shows only in that nothing else was found.
                 let all = sought(DataCategory::Public);
-                let others =
-                    self.patterns.iter().enumerate().filter(|(_, p)| all && p.category != DataCategory::Public && listed(p));
+                let others = (self.patterns.iter().enumerate())
+                    .filter(|(at, p)| all && p.category != DataCategory::Public && listed(*at, p));
                 let others: Vec<usize> = others.map(|(at, _)| at).collect();
-                if let Some(needs) = self.needs.get_mut(stage as usize) {
+                if self.governs()
+                    && let Some(needs) = self.needs.get_mut(stage as usize)
+                {
                     needs.patterns.extend(patterns);
                     needs.patterns.extend(others);
                 }
@@ -333,7 +396,7 @@ impl Lowering<'_> {
                         match HostRule::parse(text) {
                             Some(rule) => rules.push(rule),
                             None => {
-                                self.out
+                                self.report()
                                     .error("host", &predicate.id, predicate.span, format!("`{text}` is no host"))
                                     .help("write `name`, `name:port`, `*.name` or an address");
                             }
@@ -357,7 +420,8 @@ impl Lowering<'_> {
                 }
             }
         }
-        for predicate in &self.pact.predicates {
+        let governing = self.parts.iter().enumerate().filter(|(at, _)| self.governing.contains(*at as u32));
+        for predicate in governing.flat_map(|(_, part)| &part.pact.predicates) {
             for expr in expressions(predicate) {
                 let (mut topics, mut all, mut words) = (false, false, Vec::new());
                 expr.walk(&mut |e| match &e.kind {
@@ -402,10 +466,15 @@ impl Lowering<'_> {
                     scans.push((needs.clone(), Arc::new(scanner)));
                 }
                 Err(error) => {
-                    let span = self.pact.detectors.iter().find(|d| error.detector == format!("own.{}", d.name)).map(|d| d.span);
-                    self.out.error(error.code, error.detector.clone(), span.unwrap_or_default(), error.message.clone());
+                    let own = |part: &Part<'_>| {
+                        part.pact.detectors.iter().find(|d| error.detector == format!("own.{}", d.name)).map(|d| d.span)
+                    };
+                    self.at = self.parts.iter().position(|part| own(part).is_some()).unwrap_or_default();
+                    let span = self.parts.get(self.at).and_then(own).unwrap_or_default();
+                    let report = self.report();
+                    report.error(error.code, error.detector.clone(), span, error.message.clone());
                     if let Some(help) = error.help {
-                        self.out.help(help);
+                        report.help(help);
                     }
                     return None;
                 }
@@ -415,7 +484,7 @@ impl Lowering<'_> {
     }
 
     fn packs_used(&self) -> Vec<PackUse> {
-        let mut names: BTreeSet<&str> = self.pact.packs.keys().map(String::as_str).collect();
+        let mut names: BTreeSet<&str> = self.parts.iter().flat_map(|part| part.pact.packs.keys()).map(String::as_str).collect();
         for needs in &self.needs {
             names.extend(needs.patterns.iter().filter_map(|p| self.patterns.get(*p)).map(|p| p.pack.as_str()));
             names.extend(needs.topics.iter().filter_map(|t| self.topics.get(*t)).map(|t| t.pack.as_str()));

@@ -11,10 +11,10 @@ use crate::base::verdict::Act;
 use crate::pact::condition::{Expr, Field, Type};
 use crate::pact::model::{self, FactType, Limit, Pact, Predicate, Reach, Review, SetKind, StageCheck};
 
-/// The facts a pact declares or reads, in order of name.
-pub(super) fn facts(pact: &Pact) -> Vec<FactInfo> {
+/// The facts that pacts declare or read, in order of name. Their predicates stand one behind the other.
+pub(super) fn facts<'p>(pacts: impl Iterator<Item = &'p Pact> + Clone) -> Vec<FactInfo> {
     let mut facts: BTreeMap<&str, FactInfo> = BTreeMap::new();
-    for (name, ty) in &pact.facts {
+    for (name, ty) in pacts.clone().flat_map(|pact| &pact.facts) {
         let kind = match ty {
             FactType::Text => "string",
             FactType::Bool => "bool",
@@ -22,7 +22,7 @@ pub(super) fn facts(pact: &Pact) -> Vec<FactInfo> {
         };
         facts.insert(name, FactInfo { name: name.as_str().into(), kind, predicates: Vec::new() });
     }
-    for (at, predicate) in pact.predicates.iter().enumerate() {
+    for (at, predicate) in pacts.flat_map(|pact| &pact.predicates).enumerate() {
         for name in facts_of(predicate) {
             let kind = match Field::fixed(name) {
                 Some((_, Type::Bool)) => "bool",
@@ -38,7 +38,11 @@ pub(super) fn facts(pact: &Pact) -> Vec<FactInfo> {
 }
 
 /// The report of `check`.
-pub(super) fn coverage(pact: &Pact, program: &Program, mut predicates: Vec<PredicateCoverage>) -> Coverage {
+pub(super) fn coverage<'p>(
+    pacts: impl Iterator<Item = &'p Pact> + Clone,
+    program: &Program,
+    mut predicates: Vec<PredicateCoverage>,
+) -> Coverage {
     let mut stages = Vec::new();
     for &stage in Stage::ALL {
         let Some(scan) = program.scan(stage) else { continue };
@@ -68,16 +72,18 @@ pub(super) fn coverage(pact: &Pact, program: &Program, mut predicates: Vec<Predi
     if predicates.iter().any(|p| p.checks.iter().any(holds)) {
         notes.push("`hold` acts as block with the reason `approval_unavailable`: this build has no approvals".to_owned());
     }
-    if pact.predicates.iter().any(|p| pact.evidence.rules.get(&p.id).is_some_and(|r| r.ok_share.is_some())) {
+    let shared =
+        |pact: &Pact| pact.predicates.iter().any(|p| pact.evidence.rules.get(&p.id).is_some_and(|r| r.ok_share.is_some()));
+    if pacts.clone().any(shared) {
         notes.push(
             "shares over a window are carried and not yet counted: the record marks such a breach, and says no violation"
                 .to_owned(),
         );
     }
-    if pact.penalty.is_some() {
+    if pacts.clone().any(|pact| pact.penalty.is_some()) {
         notes.push("penalties are carried and shown; this build counts no scores and moves no bonds".to_owned());
     }
-    if pact.predicates.iter().any(|p| p.approve.is_some()) {
+    if pacts.clone().flat_map(|pact| &pact.predicates).any(|p| p.approve.is_some()) {
         notes.push("`approve` is signed and not yet acted on".to_owned());
     }
     Coverage {
@@ -87,9 +93,14 @@ pub(super) fn coverage(pact: &Pact, program: &Program, mut predicates: Vec<Predi
         hold_back_max: stages.iter().map(|s| s.hold_back).max().unwrap_or(0),
         stages,
         facts: facts.collect(),
-        not_enforced: pact.terms.keys().map(|k| format!("terms.{k}")).collect(),
+        not_enforced: pacts.flat_map(|pact| pact.terms.keys().map(|k| named(program, pact, &format!("terms.{k}")))).collect(),
         notes,
     }
+}
+
+/// A part of a pact as a program names it: by itself, or in a portfolio behind its pact.
+fn named(program: &Program, pact: &Pact, what: &str) -> String {
+    if program.portfolio { format!("{}/{what}", pact.id) } else { what.to_owned() }
 }
 
 fn hold_back_of(program: &Program, predicate: u32, stage: Stage) -> usize {

@@ -1,17 +1,16 @@
 //! The last step of lowering: places of candidates become places of scanners and of the program.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
 use super::bits::Categories;
-use super::ir::{Check, Program, Rule, Scan, StageRules, Tool};
+use super::ir::{Check, Program, Rule, Scan, StageRules};
 use crate::base::names::DataCategory;
-use crate::base::normal;
 use crate::base::verdict::Act;
-use crate::pact::model::{self, Pact};
+use crate::pact::model::Pact;
 use crate::pact::pack::under;
 use crate::scan::Scanner;
 use crate::scan::pattern::Pattern;
@@ -41,33 +40,6 @@ pub(super) struct Draft {
     pub(super) predicate: u32,
     pub(super) act: Act,
     pub(super) check: Lowered,
-}
-
-/// The tools, and the places of their names.
-pub(super) fn catalogue(pact: &Pact) -> (Vec<Tool>, HashMap<Box<str>, u32>) {
-    let mut names = HashMap::new();
-    let mut tools = Vec::new();
-    for tool in &pact.tools {
-        let at = tools.len() as u32;
-        for name in tool.aliases.iter().chain([&tool.name]) {
-            names.entry(normal::name(name).into()).or_insert(at);
-        }
-        tools.push(Tool {
-            key: tool.name.as_str().into(),
-            action: tool.action.as_deref().map(Arc::from),
-            target: tool.target.as_deref().map(Arc::from),
-            effect: tool.effect,
-            reversible: tool.reversible,
-            trusted: tool.results == model::Results::Trusted,
-            data: tool.data.iter().copied().collect(),
-            server: tool.server.as_deref().map(Arc::from),
-        });
-    }
-    // A key wins over an alias of another tool.
-    for (at, tool) in tools.iter().enumerate() {
-        names.insert(Box::from(&*tool.key), at as u32);
-    }
-    (tools, names)
 }
 
 /// Turns places of candidates into places of the stage's scanner and of the program.
@@ -122,7 +94,7 @@ pub(super) fn describe(patterns: &[Pattern], needs: &Needs, scanner: Arc<Scanner
 }
 
 /// SHA-256 over the tables as the compiler prints them. Covers all that decides a judgement.
-pub(super) fn digest(program: &Program, pact: &Pact) -> [u8; 32] {
+pub(super) fn digest<'p>(program: &Program, pacts: impl Iterator<Item = &'p Pact>) -> [u8; 32] {
     struct Hashed(Sha256);
     impl std::fmt::Write for Hashed {
         fn write_str(&mut self, text: &str) -> std::fmt::Result {
@@ -135,17 +107,19 @@ pub(super) fn digest(program: &Program, pact: &Pact) -> [u8; 32] {
         // Hashing cannot fail.
         writeln!(hash, "{name} {value:?}").unwrap_or_default();
     };
-    put("identity", &(&program.identity.pact, &program.identity.version, &program.identity.agent, program.identity.digest));
     put("dates", &(program.identity.effective_us, program.identity.expires_us));
-    // Sets without an order of their own are covered by the pact's predicates, which are printed whole.
-    put("predicates", &pact.predicates);
-    put("tools", &program.tools);
-    put("names", &program.tool_names.iter().collect::<BTreeMap<_, _>>());
+    for (frame, pact) in program.frames.iter().zip(pacts) {
+        put("pact", &(&frame.pact, &frame.version, &program.identity.agent, frame.digest));
+        // Sets without an order of their own are covered by the pact's predicates, which are printed whole.
+        put("predicates", &pact.predicates);
+        put("tools", &frame.tools);
+        put("names", &frame.tool_names.iter().collect::<BTreeMap<_, _>>());
+        put("time", &(&pact.evidence.timezone, frame.business_hours));
+    }
     put("topics", &program.topics);
     put("packs", &program.packs);
     put("paths", &program.arg_paths);
     put("beyond", &program.beyond);
-    put("time", &(&pact.evidence.timezone, program.business_hours));
     for scan in &program.scans {
         put("patterns", &scan.scanner.patterns());
         put("labels", &scan.labels);

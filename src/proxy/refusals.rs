@@ -106,7 +106,10 @@ impl Refusals {
             lane: Some(door.lane),
             mode: Some(door.mode),
             moment: Some(Moment::BeforeUpstream),
-            pacts: vec![PactRef { id: identity.pact.clone().into(), version: identity.version.clone().into() }],
+            pacts: program
+                .pacts()
+                .map(|frame| PactRef { id: frame.pact.clone().into(), version: frame.version.clone().into() })
+                .collect(),
             reason: Some(refuser.as_str().into()),
             route: Some(door.route.as_str().into()),
             unjudged: vec![NotJudged { reason, what: what.replace(' ', "_").as_str().into() }],

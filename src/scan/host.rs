@@ -303,6 +303,21 @@ impl HostRule {
         (!(below && address || rest.ends_with(':'))).then_some(Self { name, below, port })
     }
 
+    /// Whether some host is meant by both.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let under = |name: &str, top: &Self| {
+            top.below && name.strip_suffix(top.name.as_str()).is_some_and(|rest| rest.ends_with('.') && rest.len() > 1)
+        };
+        let named = match (self.below, other.below) {
+            (false, false) => self.name == other.name,
+            (true, false) => under(&other.name, self),
+            (false, true) => under(&self.name, other),
+            (true, true) => self.name == other.name || under(&other.name, self) || under(&self.name, other),
+        };
+        let ports = |rule: &Self| rule.port.map_or([80, 443], |port| [port, port]);
+        named && ports(self).iter().any(|port| ports(other).contains(port))
+    }
+
     /// Whether it speaks of this host, as [`HostRef`] gives it, and port; no port in the rule means 80 and
     /// 443, no port of the host means that of its scheme, which is one of them unless the caller knows better.
     pub fn matches(&self, host: &str, port: Option<u16>) -> bool {
@@ -382,6 +397,17 @@ mod tests {
         assert!(!rule("*.stripe.com").matches("notstripe.com", None));
         assert!(rule("API.acme.example.").matches("api.acme.example", None));
         assert!(rule("[::1]:8080").matches("::1", Some(8080)) && rule("::1").matches("::1", None));
+        for (one, other, overlap) in [
+            ("a.example", "a.example:443", true),
+            ("a.example:8443", "a.example", false),
+            ("*.a.example", "b.a.example", true),
+            ("*.a.example", "a.example", false),
+            ("*.a.example", "*.b.a.example", true),
+            ("*.a.example", "*.b.example", false),
+            ("*.a.example", "x.evila.example", false),
+        ] {
+            assert_eq!((rule(one).overlaps(&rule(other)), rule(other).overlaps(&rule(one))), (overlap, overlap), "{one} {other}");
+        }
         for bad in ["", "*", "*.", "*.10.0.0.1", "a b", "x:y", "a..b", "http://x"] {
             assert_eq!(HostRule::parse(bad), None, "{bad}");
         }

@@ -157,9 +157,12 @@ impl LineJudge {
     ) -> Result<T, LineError> {
         let line: Line<'_> = serde_json::from_str(line)?;
         let session = line.session.as_deref().map_or_else(SessionHandle::alone, |key| self.sessions.open(key));
-        let mut play = Play::begin(&self.program, session, now_us);
         let mut facts = Facts::new();
         tell(&mut facts, &line.facts)?;
+        if let Some(first) = line.events.first() {
+            tell(&mut facts, &first.facts)?;
+        }
+        let mut play = Play::begin(&self.program, session, &facts, now_us);
         let mut verdict = Verdict { id: line.id, verdict: Act::Allow, events: Vec::with_capacity(line.events.len()) };
         for event in &line.events {
             tell(&mut facts, &event.facts)?;

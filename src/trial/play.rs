@@ -66,10 +66,12 @@ pub struct Play {
 }
 
 impl Play {
-    /// Begins an exchange of this session at this time.
-    pub fn begin(program: &Arc<Program>, session: SessionHandle, now_us: i64) -> Self {
+    /// Begins an exchange of this session at this time. `facts` are those known at its head: they say which pacts of
+    /// a portfolio govern it.
+    pub fn begin(program: &Arc<Program>, session: SessionHandle, facts: &Facts, now_us: i64) -> Self {
         session.update(crate::engine::session::Session::begin_turn);
-        Self { exchange: Exchange::new(Arc::clone(program), Lane::Inbound), session, scratch: Lent::new(program), now_us }
+        let program = program.for_task(facts.task());
+        Self { scratch: Lent::new(&program), exchange: Exchange::new(program, Lane::Inbound), session, now_us }
     }
 
     /// Judges one event, and releases its call if it passes.
@@ -94,7 +96,7 @@ impl Play {
             && passes
             && let Some(tool) = judgement.tool.as_ref().filter(|t| t.listed)
         {
-            self.session.update(|s| s.release(&tool.key));
+            self.session.update(|s| tool.release(s));
         }
         let text = told.text.filter(|_| passes).map(|t| redacted(t, &judgement.redactions, Place::Text(0)).into_owned());
         let args = told.args.filter(|_| passes).map(|a| redacted(a, &judgement.redactions, Place::Arguments).into_owned());

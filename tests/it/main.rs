@@ -31,6 +31,7 @@ mod logs;
 mod memory;
 mod pacts;
 mod planted;
+mod portfolio;
 mod protocols;
 mod readme;
 mod records;

@@ -10,7 +10,7 @@ use servanda::pact::{Packs, read};
 use crate::support::command::servanda;
 use crate::support::written::written;
 
-const KINDS: &[&str] = &["pact", "config", "pack", "evidence", "interaction", "verdict", "incident"];
+const KINDS: &[&str] = &["pact", "portfolio", "config", "pack", "evidence", "interaction", "verdict", "incident"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
@@ -44,7 +44,7 @@ fn what_is_committed_is_what_is_printed() {
         assert!(jsonschema::meta::is_valid(&run.json()), "{kind}");
     }
     let run = servanda(&root(), &["schema", "pcat"]);
-    assert!(run.code == 2 && run.err.contains("there are: pact, config"), "{}", run.err);
+    assert!(run.code == 2 && run.err.contains("there are: pact, portfolio, config"), "{}", run.err);
 }
 
 #[test]
@@ -58,6 +58,7 @@ fn documents_that_are_read_fit_their_schema() {
         }
     };
     fits("pact", files("config/templates", ".pact.yaml"));
+    fits("portfolio", vec![root().join("tests/cases/portfolio/desk.portfolio.yaml")]);
     fits("pact", vec![root().join("tests/cases/whole/everything.pact.yaml"), root().join("tests/cases/diff/desk.pact.yaml")]);
     fits("config", vec![root().join("config/servanda.yaml"), root().join("config/enforce.yaml")]);
     fits("pack", files("invariants", ".yaml").into_iter().filter(|p| !p.ends_with("constraints.yaml")).collect());

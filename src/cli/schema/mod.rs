@@ -9,6 +9,7 @@
 mod config;
 mod pack;
 mod pact;
+mod portfolio;
 mod records;
 
 use serde_json::{Value, json};
@@ -19,7 +20,7 @@ use super::render::{Answer, CliError, Outcome, Screen};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  servanda schema pact > pact.schema.json")]
 pub(super) struct Schema {
-    /// Of what: pact, config, pack, evidence, interaction, verdict or incident.
+    /// Of what: pact, portfolio, config, pack, evidence, interaction, verdict or incident.
     #[arg(value_name = "KIND")]
     kind: String,
 }
@@ -30,6 +31,7 @@ type Named = (&'static str, fn() -> Value);
 /// Every schema by the name of what it describes.
 const SCHEMAS: &[Named] = &[
     ("pact", pact::schema),
+    ("portfolio", portfolio::schema),
     ("config", config::schema),
     ("pack", pack::schema),
     ("evidence", records::evidence),

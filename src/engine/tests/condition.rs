@@ -1,7 +1,5 @@
 //! The flat program against a naive evaluator of the tree, and the truth tables.
 
-use std::cell::OnceCell;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -266,16 +264,8 @@ fn the_flat_program_means_what_the_tree_means() {
         let topics = world.topics.as_ref().map(|names| {
             names.iter().map(|n| program.topics.iter().position(|t| t.ends_with(n.as_str())).unwrap() as u32).collect()
         });
-        let view = View {
-            program: &program,
-            event: &event,
-            facts: &world.facts,
-            session: &world.session,
-            topics: topics.as_ref(),
-            tool: None,
-            args: &[world.arg.clone()],
-            time: OnceCell::new(),
-        };
+        let args = [world.arg.clone()];
+        let view = View::new(&program, &event, &world.facts, &world.session, topics.as_ref(), &args);
         let wanted = match truth(&naive(&expr, &world, None)) {
             Some(true) => Truth::True,
             Some(false) => Truth::False,

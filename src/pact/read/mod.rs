@@ -15,6 +15,7 @@ mod measure;
 mod names;
 mod penalty;
 mod places;
+mod portfolio;
 mod predicate;
 mod renewal;
 mod statement;
@@ -23,6 +24,7 @@ mod trust;
 mod uses;
 mod whole;
 
+pub use portfolio::{is_portfolio, read_portfolio};
 pub use statement::{read_statement, statement_kind};
 pub use trust::read_trust;
 pub(super) use whole::KEYS;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::base::limits::{DOCUMENT_MAX, IMAGE_MAX};
 use crate::base::names::{Lane, Mode};
 use crate::base::verdict::Severity;
-use crate::pact::{CheckedPact, Demands, Packs, Role, SealedPact, TrustFile, read, read_trust, vouch};
+use crate::pact::{CheckedPact, Demands, Packs, Role, SealedPact, TrustFile, is_portfolio, read, read_trust, vouch};
 use crate::program::Program;
 use crate::program::compile::compile_one;
 use crate::program::image::{Image, ImageError};
@@ -220,6 +220,11 @@ fn bytes(path: &Path, most: usize) -> Result<Vec<u8>, Refused> {
 }
 
 pub(super) fn document(name: &str, text: &str, packs: &Packs) -> Result<CheckedPact, Refused> {
+    if is_portfolio(text) {
+        let why =
+            "is a portfolio, and the sidecar of this build loads one pact; `check`, `judge` and `test` read portfolios, and";
+        return Err(Refused::Broken(format!("{name}: {why} `program::link` links them for a `GuardLayer`")));
+    }
     let (checked, mistakes) = read(text, packs);
     checked.ok_or_else(|| Refused::Broken(mistakes.render(name, text).trim_end().to_owned()))
 }

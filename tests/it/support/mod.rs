@@ -1,5 +1,6 @@
 //! What several of the tests here need.
 
+pub(crate) mod alphabet;
 pub(crate) mod client;
 pub(crate) mod coded;
 pub(crate) mod command;
