@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use serde_json::json;
 
+use super::export::ExportArgs;
 use super::input;
 use super::render::{Answer, CliError, Outcome, Paint, Screen, safe, safe_lines};
 use crate::base::limits::DOCUMENT_MAX;
@@ -58,6 +59,14 @@ enum Verb {
         /// Where the proof goes; it is printed when absent.
         #[arg(short, long, value_name = "FILE")]
         out: Option<PathBuf>,
+    },
+    /// Give verified records in the shape that another system takes, and say what could not be carried.
+    #[command(after_help = "Example:\n  servanda evidence export servanda-evidence --to armalo --shape interaction")]
+    Export {
+        #[command(flatten)]
+        export: ExportArgs,
+        #[command(flatten)]
+        root: Root,
     },
     /// Take back the key of a log: what it signed after a head is no longer trusted.
     #[command(after_help = "Example:\n  servanda evidence revoke servanda-evidence 00000003-5be4a1f29c77 --size 1042")]
@@ -159,6 +168,7 @@ impl Evidence {
                 }
                 Ok(Outcome::Fine)
             }
+            Verb::Export { export, root } => export.run(screen, &root.policy()?),
             Verb::Revoke { dir, log, size, root_key } => {
                 let path = root_key.clone().unwrap_or_else(|| dir.join("root.key"));
                 let root = SigningKey::from_file(&path).map_err(|e| CliError::new(e.to_string()))?;

@@ -4,12 +4,14 @@
 //! error, and nothing that comes from outside can act on the terminal.
 
 pub mod args;
+mod armalo;
 mod check;
 mod compile;
 mod demo;
 mod diff;
 mod evidence;
 mod explain;
+mod export;
 mod folio;
 mod import;
 mod init;

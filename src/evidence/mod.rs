@@ -35,6 +35,7 @@ pub mod shape;
 pub mod show;
 mod spool;
 pub mod traffic;
+pub mod verified;
 pub mod verify;
 mod writer;
 

@@ -21,6 +21,7 @@ mod cuts;
 mod demo;
 mod docs;
 mod examples;
+mod export;
 mod forward;
 mod guard;
 mod import;
