@@ -317,7 +317,8 @@ mod differential {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2_000))]
+        // `SERVANDA_DEEP=1` asks a hundred thousand.
+        #![proptest_config(ProptestConfig::with_cases(if std::env::var_os("SERVANDA_DEEP").is_some() { 100_000 } else { 2_000 }))]
         #[test]
         fn agrees_with_cel(
             text in truth(), n in -9i64..9, m in -9i64..9, s in "(|a|ab|b\"é|xab)", p in any::<bool>(),
@@ -353,6 +354,64 @@ mod differential {
         ], 0..40)) {
             drop(read(&parts.join(" ")));
         }
+    }
+
+    /// Where the two differ, and why: what the generator above leaves out.
+    #[test]
+    fn differs_from_cel_where_it_says_so() {
+        let world = World { facts: BTreeMap::from([("n".to_owned(), Value::Number(2.into()))]), topics: Vec::new() };
+        for (text, ours, cels, why) in [
+            ("0.1 + 0.2 == 0.3", Some(true), Some(false), "numbers are exact decimals, not binary fractions"),
+            ("9223372036854775807 + n > 0", Some(true), None, "they are wider than 64 bits"),
+            ("m > 1", None, None, "a field that is not known is unknown; to CEL it is an error"),
+            ("!(m > 1) && n > 5", Some(false), Some(false), "unknown and false is false in both"),
+        ] {
+            assert_eq!(eval(&read(text).unwrap(), &world, None), ours.map(Value::Bool), "{text}: {why}");
+            assert_eq!(oracle(text, &world), cels, "{text}: {why}");
+        }
+        // Typed when it is read: what CEL finds out when it runs, or never.
+        for text in
+            ["n == 'a'", "n ? p : p", "n / 2 == 1", "n % 2 == 0", "s.matches('a')", "[1][0] == 1", "{'a': 1}.a == 1", "n == null"]
+        {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    /// Deep, long and huge ones are refused by their size, on half the stack of a thread.
+    #[test]
+    fn hostile_expressions_are_refused_on_a_small_stack() {
+        use crate::base::limits::CONDITION_MAX;
+        let fill = |part: &str, end: &str| part.repeat((CONDITION_MAX - end.len()) / part.len()) + end;
+        let nested = |open: &str, close: &str, n: usize| open.repeat(n) + "p" + &close.repeat(n);
+        let half = (CONDITION_MAX - 1) / 2;
+        let mut texts: Vec<String> = vec![
+            nested("(", ")", half),
+            nested("!(", ")", half / 2),
+            nested("(", ")", 1_000_000),
+            "[".repeat(CONDITION_MAX),
+            "!".repeat(1_000_000) + "p",
+            fill("!", "p"),
+            fill("-", "n > 1"),
+            fill("p || ", "p"),
+            fill("p && ", "p"),
+            fill("n + ", "n > 1"),
+            "n > ".to_owned() + &"9".repeat(CONDITION_MAX - 4),
+            "n > ".to_owned() + &"9".repeat(1_000_000),
+            "n > 1e999999999".to_owned(),
+            "n in [".to_owned() + &fill("1,", "")[6..],
+            "p ".repeat(500_000),
+        ];
+        texts.push(format!("topics.exists(t, {})", nested("(", ")", half / 2)));
+        let refused = std::thread::Builder::new().stack_size(1 << 20).spawn(move || {
+            texts
+                .iter()
+                .filter(|text| read(text).is_ok())
+                .map(|text| text.chars().take(40).collect::<String>())
+                .collect::<Vec<_>>()
+        });
+        assert_eq!(refused.unwrap().join().expect("the stack holds"), Vec::<String>::new());
+        // A text as long as may be is only a text.
+        assert!(read(&("s == '".to_owned() + &"a".repeat(CONDITION_MAX - 7) + "'")).is_ok());
     }
 
     #[test]
