@@ -84,3 +84,39 @@ fn the_packs_that_the_guide_shows_keep_their_examples() {
     let packs = servanda::pact::pack::Packs::load([("guide", pack.as_str())]).unwrap_or_else(|faults| panic!("{faults:?}"));
     assert_eq!(packs.iter().flat_map(|pack| pack.test().unwrap()).collect::<Vec<_>>(), []);
 }
+
+/// The blocks of a page in this language, in order.
+fn blocks<'p>(page: &'p str, language: &str) -> Vec<&'p str> {
+    page.split(&format!("```{language}\n")).skip(1).filter_map(|rest| rest.split("```").next()).collect()
+}
+
+#[test]
+fn the_examples_of_the_page_on_pacts_are_together_a_whole_pact() {
+    let page = fs::read_to_string(root().join("src/docs/pact.md")).unwrap();
+    let (mut head, mut predicates, mut rest, mut portfolios) = (String::new(), String::new(), String::new(), 0);
+    for block in blocks(&page, "yaml") {
+        let first = block.lines().next().unwrap();
+        if first.starts_with("format:") {
+            head.push_str(block);
+        } else if first.starts_with("- ") {
+            predicates.extend(block.lines().map(|line| format!("  {line}\n")));
+        } else if first.starts_with("agent:") {
+            let (portfolio, mistakes) = servanda::pact::read_portfolio(block);
+            assert!(portfolio.is_some(), "{}", mistakes.render("portfolio", block));
+            portfolios += 1;
+        } else if let Some(schema) = first.strip_prefix("# yaml-language-server: $schema=") {
+            assert!(root().join(schema).exists(), "{schema}");
+        } else {
+            assert!(["cases:", "evidence:", "penalty:", "renewal:"].contains(&first), "an example that nobody tries: {first}");
+            rest.push_str(block);
+        }
+    }
+    assert_eq!(portfolios, 1);
+    let text = format!("{head}predicates:\n{predicates}{rest}");
+    let (checked, mistakes) = servanda::pact::read(&text, servanda::pact::Packs::shipped());
+    let checked = checked.unwrap_or_else(|| panic!("{}", mistakes.render("pact", &text)));
+    assert_eq!(checked.lacks(), &[] as &[String], "the page shows every part");
+    let program = servanda::program::compile(&[checked.clone()], servanda::pact::Packs::shipped()).unwrap();
+    let outcomes = servanda::trial::case::run(&std::sync::Arc::new(program), &checked.pact().cases, 1_790_000_000_000_000);
+    assert!(outcomes.passed() && outcomes.cases.len() >= 3, "{:?}", outcomes.cases);
+}
