@@ -8,7 +8,7 @@ use super::folio::{self, Folio};
 use super::input;
 use super::render::{Answer, CliError, Outcome, Paint, Screen, Table, count, safe};
 use crate::base::clock::{Clock as _, SystemClock};
-use crate::pact::calendar::{Calendar, calendar};
+use crate::pact::calendar::calendar;
 use crate::pact::model::Pact;
 use crate::pact::{self, Packs};
 use crate::program::compile;
