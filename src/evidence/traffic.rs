@@ -423,7 +423,7 @@ object! {
         predicates_more: Option<Int>,
         /// Why it was refused, or what is noteworthy.
         reason: Option<Text>,
-        /// `loaded`, `unchanged` or `refused`.
+        /// `loaded`, `unchanged`, `refused`, or `stored`: kept, whether or not it comes into force.
         result: Text,
         /// Mode per route.
         routes: Vec<RouteMode>,

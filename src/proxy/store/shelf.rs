@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 
 use crate::base::names::words;
 use crate::pact::history::{History, Version};
+use crate::pact::term::SemVer;
 use crate::pact::{Demands, SealedPact, vouch};
 use crate::seal::Digest;
 
@@ -136,7 +137,7 @@ impl Shelved {
                     let digest = v.sealed.checked().digest();
                     Row {
                         kept: store.holds(&v.sealed),
-                        signed: demands.trust.is_some(),
+                        signed: demands.trust.is_some() && vouch(&v.sealed, demands).is_ok(),
                         from: Some(v.from),
                         notice: v.notice,
                         problem: passed.iter().find(|p| p.digest == digest).map(|p| (p.code, p.why.clone())),
@@ -160,6 +161,7 @@ impl Shelved {
         let digest = row.sealed.checked().digest();
         if !self.rows.iter().any(|r| r.sealed.checked().digest() == digest) {
             self.rows.push(row);
+            self.rows.sort_by(|a, b| order(&a.sealed).cmp(&order(&b.sealed)));
         }
     }
 
@@ -167,6 +169,12 @@ impl Shelved {
     pub fn due(&self, now: i64) -> Option<i64> {
         self.rows.iter().filter(|r| r.standing(now) == Standing::Waiting).filter_map(|r| r.from).min()
     }
+}
+
+/// By name, agent and version.
+fn order(sealed: &SealedPact) -> (&str, Option<&str>, SemVer) {
+    let pact = sealed.checked().pact();
+    (&pact.id, pact.subject.agent.as_deref(), pact.version)
 }
 
 /// The history of a pact: what is kept of it and counts here, with the document that the config names.
@@ -188,5 +196,48 @@ impl Shelf {
     /// Replaces it.
     pub(crate) fn put(&self, shelved: Shelved) {
         self.0.store(Arc::new(shelved));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pact::template::template;
+    use crate::pact::{Packs, Role, read};
+    use crate::seal::SigningKey;
+
+    fn pact(id: &str, version: &str) -> Arc<SealedPact> {
+        let text = template("minimal").unwrap().replace("1.0.0", version).replace("first-pact", id);
+        let (pact, out) = read(&text, Packs::shipped());
+        let sealed = SealedPact::new(pact.unwrap_or_else(|| panic!("{}", out.render("pact", &text)))).unwrap();
+        Arc::new(sealed.sign(&SigningKey::from_seed(&[1; 32]), Role::Agent, 1_790_000_000).unwrap())
+    }
+
+    #[test]
+    fn what_is_added_stands_in_its_place() {
+        let mut shelved = Shelved::default();
+        let problem = || ("case_failed", "why".to_owned());
+        for (id, version) in [("b", "1.0.0"), ("a", "1.10.0"), ("b", "0.9.0"), ("a", "1.9.0"), ("a", "1.9.0")] {
+            shelved.add(Row::kept(&pact(id, version), problem()));
+        }
+        let order: Vec<String> =
+            shelved.rows.iter().map(|r| r.sealed.checked().pact()).map(|p| format!("{} {}", p.id, p.version)).collect();
+        assert_eq!(order, ["a 1.9.0", "a 1.10.0", "b 0.9.0", "b 1.0.0"]);
+        assert!(shelved.rows.iter().all(|r| r.standing(0) == Standing::Refused && r.standing(i64::MAX) == Standing::Expired));
+        assert_eq!(shelved.due(0), None);
+    }
+
+    #[test]
+    fn without_a_trust_file_nothing_counts_as_signed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, base) = (Store::open(dir.path()).unwrap(), pact("a", "1.0.0"));
+        let demands = Demands { trust: None, require: &[], agent: None, now: 1_790_000_000 };
+        let shelved = Shelved::of(&store, &base, &base.checked().digest(), &demands, &[]);
+        assert_eq!(shelved.rows.len(), 1);
+        assert!(shelved.rows[0].active && !shelved.rows[0].signed && !shelved.rows[0].comes);
+        // Nor what is in force of itself, such as the built-in pact, by a trust file that does not know it.
+        let trust = crate::pact::TrustFile::default();
+        let shelved = Shelved::of(&store, &base, &base.checked().digest(), &Demands { trust: Some(&trust), ..demands }, &[]);
+        assert!(shelved.rows[0].active && !shelved.rows[0].signed);
     }
 }
