@@ -62,6 +62,12 @@ impl StreamScanner {
         self.layer.topics()
     }
 
+    /// Bytes that candidates have cost beyond the pass itself.
+    #[cfg(test)]
+    pub(crate) fn steps(&self) -> u64 {
+        self.layer.steps()
+    }
+
     /// The scanner at work.
     pub fn scanner(&self) -> &Arc<Scanner> {
         &self.scanner

@@ -147,17 +147,8 @@ fn hostile(bytes: usize) -> Vec<(&'static str, String)> {
     ]
 }
 
-#[test]
-fn no_body_makes_the_work_grow_faster_than_itself() {
-    let scanner = Packs::shipped().scanner().unwrap();
-    let mut scratch = Scratch::new(&scanner);
-    let mut hits = Vec::new();
-    let mut work = |text: &str| {
-        let before = crate::scan::bytes_looked_at();
-        hits.clear();
-        scanner.scan_loosely(text, &mut scratch, &mut hits);
-        scratch.steps() + crate::scan::bytes_looked_at() - before
-    };
+/// Fails where a doubled body takes `work` more than twice what it took before, or any body more than `most` a byte.
+fn grows_no_faster_than_bodies(mut work: impl FnMut(&str) -> u64, most: u64) {
     let sizes = [64, 128, 256].map(|kib| hostile(kib << 10));
     let mut over = Vec::new();
     for bodies in sizes.windows(2) {
@@ -172,6 +163,43 @@ fn no_body_makes_the_work_grow_faster_than_itself() {
     // Nor is there one that costs beyond all measure.
     for (name, text) in &sizes[2] {
         let steps = work(text);
-        assert!(steps < 3_000 * text.len() as u64, "{name}: {} a byte", steps / text.len() as u64);
+        assert!(steps < most * text.len() as u64, "{name}: {} a byte", steps / text.len() as u64);
+    }
+}
+
+#[test]
+fn no_body_makes_the_work_grow_faster_than_itself() {
+    let scanner = Packs::shipped().scanner().unwrap();
+    let mut scratch = Scratch::new(&scanner);
+    let mut hits = Vec::new();
+    let work = |text: &str| {
+        let before = crate::scan::bytes_looked_at();
+        hits.clear();
+        scanner.scan_loosely(text, &mut scratch, &mut hits);
+        scratch.steps() + crate::scan::bytes_looked_at() - before
+    };
+    grows_no_faster_than_bodies(work, 3_000);
+}
+
+#[test]
+fn nor_does_it_in_a_stream() {
+    let scanner = Arc::new(Packs::shipped().scanner().unwrap());
+    let mut stream = StreamScanner::new(&scanner);
+    let mut hits = Vec::new();
+    for chunk in [100, 20_000] {
+        let work = |text: &str| {
+            let before = crate::scan::bytes_looked_at();
+            stream.reset();
+            hits.clear();
+            let mut from = 0;
+            while from < text.len() {
+                let to = text.floor_char_boundary(from + chunk);
+                stream.push(&text[from..to], &mut hits);
+                from = to;
+            }
+            stream.finish(&mut hits);
+            stream.steps() + crate::scan::bytes_looked_at() - before
+        };
+        grows_no_faster_than_bodies(work, 4_000);
     }
 }

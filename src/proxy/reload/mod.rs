@@ -2,7 +2,7 @@
 //!
 //! Promises: a bad file changes nothing and is told in log, metric, `/readyz` and evidence; an exchange
 //! under way ends under the program it began with; starting is a reload from nothing. A pact sent to the admin
-//! port is kept in the store first ([`keep`]), and then comes as a reload does, when it is due.
+//! port is kept in the store first (`keep`), and then comes as a reload does, when it is due.
 
 pub mod decide;
 pub(crate) mod keep;
