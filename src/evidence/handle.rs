@@ -1,16 +1,13 @@
-//! The side of the log that the guard holds: slots, bounded queue, tickets.
+//! The side of the log that the guard holds: slots and a bounded queue.
 //!
 //! The hot path is: canonical bytes, one leaf hash, one push into a bounded queue. It never waits and
 //! never touches the disk. An exchange takes its slot at its head, so that its end can always be
 //! written; what finds no room is refused and counted in a `gap` record.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
 use std::sync::mpsc::{SyncSender, TrySendError};
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use sha2::Digest as _;
 
@@ -19,6 +16,7 @@ use super::latest::{Latest, SignedHead};
 use super::merkle::leaf_hash;
 use super::privacy::{Commitment, Secrets};
 use super::record::{Completion, Exchange, Head, Int, Intervention, LogId, Record, RecordId, Text};
+use super::ticket::{Keeper, Ticket, promise};
 use crate::base::clock::SharedClock;
 use crate::base::limits::{LOG_QUEUE_BYTES_MAX, LOG_QUEUE_RECORDS_MAX, RECORD_HARD_MAX, RECORD_MAX};
 use crate::base::telemetry;
@@ -111,92 +109,6 @@ impl Message {
     /// Whether somebody waits for it.
     pub(crate) fn is_awaited(&self) -> bool {
         !matches!(self, Self::Record(Pending { ticket: None, .. }))
-    }
-}
-
-/// The answer once it is there, and who waits for it.
-#[derive(Debug, Default)]
-struct Awaited {
-    answer: Option<Result<u64, LogError>>,
-    waker: Option<Waker>,
-}
-
-/// A promise that the writer keeps.
-#[derive(Debug, Default)]
-struct Promise {
-    state: Mutex<Awaited>,
-    done: Condvar,
-}
-
-impl Promise {
-    fn keep(&self, result: Result<u64, LogError>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.answer.is_none() {
-            state.answer = Some(result);
-            self.done.notify_all();
-            if let Some(waker) = state.waker.take() {
-                waker.wake();
-            }
-        }
-    }
-}
-
-/// The writer's end of a promise: dropped without an answer, it answers that the log is closed.
-#[derive(Debug)]
-pub(crate) struct Keeper(Arc<Promise>);
-
-impl Keeper {
-    pub(crate) fn keep(&self, result: Result<u64, LogError>) {
-        self.0.keep(result);
-    }
-}
-
-impl Drop for Keeper {
-    fn drop(&mut self) {
-        self.0.keep(Err(LogError::Closed));
-    }
-}
-
-/// A ticket and the end that answers it.
-pub(crate) fn promise() -> (Ticket, Keeper) {
-    let promise = Arc::new(Promise::default());
-    (Ticket(promise.clone()), Keeper(promise))
-}
-
-/// A record that is durable once this resolves: to its index, or to why it is not.
-#[derive(Debug)]
-#[must_use = "a strict record is durable only once its ticket has been awaited"]
-pub struct Ticket(Arc<Promise>);
-
-impl Ticket {
-    pub(crate) fn kept(result: Result<u64, LogError>) -> Self {
-        let promise = Promise::default();
-        promise.keep(result);
-        Self(Arc::new(promise))
-    }
-
-    /// Waits on this thread. Not for async code.
-    pub fn wait(self) -> Result<u64, LogError> {
-        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if let Some(result) = state.answer.take() {
-                return result;
-            }
-            state = self.0.done.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-}
-
-impl Future for Ticket {
-    type Output = Result<u64, LogError>;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(answer) = &state.answer {
-            return Poll::Ready(answer.clone());
-        }
-        state.waker = Some(context.waker().clone());
-        Poll::Pending
     }
 }
 

@@ -4,13 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use super::error::LogError;
-pub use super::handle::{Full, GapCause, LogHandle, Slot, Ticket};
+pub use super::handle::{Full, GapCause, LogHandle, Slot};
 pub use super::options::LogOptions;
 pub use super::privacy::Commitment;
+pub use super::ticket::Ticket;
 
 use super::boot;
 use super::files::{Disk, Files};
-use super::handle::{Message, promise};
+use super::handle::Message;
+use super::ticket::promise;
 
 /// An open log. Owns its thread and the lock on its directory; closing it seals it.
 #[derive(Debug)]

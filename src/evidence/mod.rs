@@ -34,6 +34,7 @@ mod segment;
 pub mod shape;
 pub mod show;
 mod spool;
+mod ticket;
 pub mod traffic;
 pub mod verified;
 pub mod verify;

@@ -20,7 +20,7 @@ use sha2::Digest as _;
 use super::counters::Counters;
 use super::error::LogError;
 use super::files::Files;
-use super::handle::{GapCause, Keeper, Message, Meta, Pending, Shared, canonical};
+use super::handle::{GapCause, Message, Meta, Pending, Shared, canonical};
 use super::latest::SignedHead;
 use super::merkle::{Tree, leaf_hash};
 use super::note::{self, Checkpoint};
@@ -28,6 +28,7 @@ use super::record::{ClockStep, ConfigChange, Gap, Heartbeat, Int, LogId, LogSeal
 use super::retention::Retention;
 use super::segment::{self, FRAME, FrameKind, GROUP_BYTES, GROUP_RECORDS};
 use super::spool::Spool;
+use super::ticket::Keeper;
 use crate::base::limits::RECORD_ARRAY_MAX;
 use crate::base::telemetry;
 use crate::seal::{Digest, SigningKey};
