@@ -200,7 +200,9 @@ impl Views {
             });
         }
         self.reading.forget(open);
-        // What was dropped before it may still lie between two pieces of a hit.
-        self.reading.map.end(open).min(self.read)
+        // What was dropped before it may still lie between two pieces of a hit, and a piece that reads as several bytes is
+        // decided only as a whole.
+        let map = &self.reading.map;
+        map.end(open).min(map.start(open)).min(self.read)
     }
 }

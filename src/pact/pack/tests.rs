@@ -203,3 +203,25 @@ fn nor_does_it_in_a_stream() {
         grows_no_faster_than_bodies(work, 4_000);
     }
 }
+
+#[test]
+fn what_begins_within_a_character_that_reads_as_several_is_never_late() {
+    let scanner = Arc::new(Packs::shipped().scanner().unwrap());
+    let text = "\n3 3\u{7}.1\u{0}1.201.1.11.1.12\u{7}#499m.1½.1.201.1. ";
+    let mut whole = Vec::new();
+    scanner.scan(text, &mut Scratch::new(&scanner), &mut whole);
+    assert!(whole.iter().any(|hit| text[hit.start..].starts_with('½')), "{whole:?}");
+    let mut stream = StreamScanner::new(&scanner);
+    for (first, _) in text.char_indices() {
+        for (second, _) in text[first..].char_indices() {
+            stream.reset();
+            let (mut hits, mut from) = (Vec::new(), 0);
+            for to in [first, first + second, text.len()] {
+                let safe = stream.push(&text[from..to], &mut hits);
+                let late = |hit: &&crate::scan::span::Hit| (hit.start as u64) < safe && !hits.contains(hit);
+                assert_eq!(whole.iter().find(late), None, "cut at {first} and {}, decided up to {safe}", first + second);
+                from = to;
+            }
+        }
+    }
+}
