@@ -72,21 +72,29 @@ impl KnownTool {
     /// The tool with this name on the wire. Where several pacts govern, its words are those of the first that lists
     /// it, and what it does is the worst that any of them says.
     fn of(program: &Program, wire: &str) -> Self {
-        let known = program.tool(wire).entry;
-        let own: Vec<Arc<str>> = if program.portfolio {
-            let frames = program.frames().iter();
-            frames.filter_map(|f| f.tool(wire).entry.map(|tool| format!("{}/{}", f.pact, tool.key).into())).collect()
-        } else {
-            Vec::new()
-        };
-        let entries = || program.pacts().map(|frame| frame.tool(wire).entry);
+        let mut known = None;
+        let mut own = Vec::new();
+        let mut effect = None;
+        let mut reversible = true;
+        for (at, frame) in (0..).zip(program.frames()) {
+            let entry = frame.tool(wire).entry;
+            if program.is_governed_by(at) {
+                effect = effect.max(Some(entry.map_or(Effect::External, |entry| entry.effect)));
+                reversible &= entry.is_some_and(|entry| entry.reversible);
+            }
+            let Some(entry) = entry else { continue };
+            known = known.or(Some(entry));
+            if program.portfolio {
+                own.push(format!("{}/{}", frame.pact, entry.key).into());
+            }
+        }
         Self {
             key: known.map_or_else(|| wire.into(), |entry| Arc::clone(&entry.key)),
             listed: known.is_some(),
             action: known.and_then(|entry| entry.action.clone()),
             target: known.and_then(|entry| entry.target.clone()),
-            effect: entries().map(|e| e.map_or(Effect::External, |e| e.effect)).max().unwrap_or(Effect::External).as_str(),
-            reversible: entries().all(|e| e.is_some_and(|e| e.reversible)),
+            effect: effect.unwrap_or(Effect::External).as_str(),
+            reversible,
             own,
         }
     }

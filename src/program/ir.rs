@@ -276,7 +276,12 @@ impl Program {
 
     /// The pacts that govern it.
     pub fn pacts(&self) -> impl Iterator<Item = &Frame> {
-        self.frames.iter().enumerate().filter(|(at, _)| self.governing.contains(*at as u32)).map(|(_, frame)| frame)
+        (0..).zip(&self.frames).filter(|(at, _)| self.is_governed_by(*at)).map(|(_, frame)| frame)
+    }
+
+    /// Whether the pact of this frame governs the program.
+    pub(crate) fn is_governed_by(&self, frame: u32) -> bool {
+        self.governing.contains(frame)
     }
 
     /// The program for a task of this type: in a portfolio that of the pacts under which the type stands, and where
@@ -293,7 +298,7 @@ impl Program {
 
     /// Whether the pact of this predicate governs it.
     pub fn governs(&self, predicate: u32) -> bool {
-        self.guarded(predicate).is_some_and(|g| self.governing.contains(g.frame))
+        self.guarded(predicate).is_some_and(|g| self.is_governed_by(g.frame))
     }
 
     /// The tool with this name on the wire, as the first pact that lists it knows it.

@@ -99,31 +99,24 @@ pub(crate) fn load(
     now_us: i64,
 ) -> Result<Loaded, Refused> {
     let terms = Terms::read(config, now_us)?;
-    let mut loaded = found(config, &terms, running, memory, store, now_us)?;
+    let attempt = Attempt { config, running, memory, now_us };
+    let mut loaded = found(&attempt, &terms.demands(config, now_us), store)?;
     loaded.shelved.notes = terms.notes;
     Ok(loaded)
 }
 
-fn found(
-    config: &Config,
-    terms: &Terms,
-    running: Option<Running<'_>>,
-    memory: &Memory,
-    store: &Store,
-    now_us: i64,
-) -> Result<Loaded, Refused> {
-    let demands = terms.demands(config, now_us);
-    let attempt = Attempt { config, running, memory, now_us };
+fn found(attempt: &Attempt<'_>, demands: &Demands<'_>, store: &Store) -> Result<Loaded, Refused> {
+    let config = attempt.config;
     let Some(path) = config.pacts.first() else {
         let base = Arc::new(SealedPact::new(document("the built-in pact", OBSERVE, Packs::shipped())?)?);
-        let ready = attempt.ready(&base, None, &Demands { trust: None, agent: None, ..demands })?;
-        return Ok(ready.loaded(store, &base, &demands, &[]));
+        let ready = attempt.ready(&base, None, &Demands { trust: None, agent: None, ..*demands })?;
+        return Ok(ready.loaded(store, &base, demands, &[]));
     };
-    let base = base(path, config, &demands)?;
+    let base = base(path, config, demands)?;
     let mut passed = Vec::new();
-    for sealed in newer(store, &base.sealed, &demands) {
-        match attempt.ready(&sealed, None, &demands) {
-            Ok(ready) => return Ok(ready.loaded(store, &base.sealed, &demands, &passed)),
+    for sealed in newer(store, &base.sealed, demands) {
+        match attempt.ready(&sealed, None, demands) {
+            Ok(ready) => return Ok(ready.loaded(store, &base.sealed, demands, &passed)),
             Err(refused) => {
                 let version = sealed.checked().pact().version;
                 tracing::warn!(%version, code = refused.code(), "a pact of the store is due and does not come into force: {refused}");
@@ -132,7 +125,7 @@ fn found(
             }
         }
     }
-    Ok(attempt.ready(&base.sealed, base.image.as_ref(), &demands)?.loaded(store, &base.sealed, &demands, &passed))
+    Ok(attempt.ready(&base.sealed, base.image.as_ref(), demands)?.loaded(store, &base.sealed, demands, &passed))
 }
 
 /// The document in a file, or in the image in that file.
