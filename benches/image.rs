@@ -23,7 +23,7 @@ fn image(c: &mut Criterion) {
         Ok(program) => program,
         Err(mistakes) => panic!("{}", mistakes.render("customer-support.pact.yaml", PACT)),
     };
-    let bytes = write(&program, &[PACT], None).expect("small enough");
+    let bytes = write(&program, None, &[PACT], None).expect("small enough");
     let image = Image::read(&bytes).expect("just written");
     let mut group = c.benchmark_group("image");
     group.sample_size(20);
@@ -32,7 +32,7 @@ fn image(c: &mut Criterion) {
         b.iter(|| black_box(image.program_unsigned(Packs::shipped()).is_ok()));
     });
     group.throughput(Throughput::Bytes(bytes.len() as u64));
-    group.bench_function("write", |b| b.iter(|| black_box(write(&program, &[PACT], None).map(|b| b.len()))));
+    group.bench_function("write", |b| b.iter(|| black_box(write(&program, None, &[PACT], None).map(|b| b.len()))));
     group.bench_function("check", |b| b.iter(|| black_box(Image::read(black_box(&bytes)).is_ok())));
     group.finish();
 }

@@ -69,7 +69,7 @@ fn authoring(c: &mut Criterion) {
     let phrases = many_phrases(10_000);
     let checked = read(&phrases, packs).0.unwrap();
     let program = compile(std::slice::from_ref(&checked), packs).unwrap();
-    let bytes = image::write(&program, &[&phrases], None).unwrap();
+    let bytes = image::write(&program, None, &[&phrases], None).unwrap();
     let mut group = c.benchmark_group("10,000 phrases");
     group.sample_size(20);
     group.bench_function("compile", |b| b.iter(|| compile(std::slice::from_ref(black_box(&checked)), packs).unwrap()));

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::folio::{self, Folio};
+use super::folio;
 use super::input;
 use super::render::{Answer, CliError, Outcome, Paint, Screen, Table, count, safe};
 use crate::base::clock::{Clock as _, SystemClock};
@@ -19,13 +19,13 @@ use crate::proxy::config::Config;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  servanda check support.pact.yaml")]
 pub(super) struct Check {
-    /// Pacts and portfolios.
+    /// Pacts, portfolios and images.
     #[arg(value_name = "FILE", required_unless_present = "config")]
     files: Vec<PathBuf>,
     /// A configuration of the sidecar to check as well.
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Use the pack in this file, instead of the one of the same name that comes with the program.
+    /// Use the pack in this file, instead of the one of the same name that comes with the program; for pacts, not for images.
     #[arg(long, value_name = "FILE")]
     pack_file: Vec<PathBuf>,
     /// Tell the life of each pact as well: its dates, and what waits for something to happen.
@@ -40,8 +40,8 @@ impl Check {
         let mut reports = Vec::new();
         let packs = super::packs::with_files(&self.pack_file, screen)?;
         for path in &self.files {
-            if folio::is_one(path)? {
-                outcome = outcome.and(portfolio(screen, path, &packs, &mut reports)?);
+            if !folio::is_pact(path)? {
+                outcome = outcome.and(together(screen, path, &packs, &mut reports)?);
                 continue;
             }
             let text = input::document(path)?;
@@ -121,27 +121,26 @@ fn dates(screen: &mut Screen, pact: &Pact) -> Result<(), CliError> {
     Ok(())
 }
 
-/// A portfolio: the mistakes of it and of its pacts, then what of them is enforced, and who governs what.
-fn portfolio(screen: &mut Screen, path: &Path, packs: &Packs, reports: &mut Vec<Value>) -> Answer {
+/// A portfolio or an image: the mistakes of its documents, then what of them is enforced, and who governs what.
+fn together(screen: &mut Screen, path: &Path, packs: &Packs, reports: &mut Vec<Value>) -> Answer {
     let name = safe(&path.display().to_string()).into_owned();
     let folio = folio::read(path, packs, screen)?;
+    let program = folio.as_ref().map(|folio| folio.compile(packs, screen)).transpose()?.flatten();
+    let whole = folio.as_ref().zip(program.as_ref());
     if screen.is_json() {
-        let coverage = folio.as_ref().map(|f| f.program.coverage());
-        reports.push(
-            json!({"file": name, "ok": folio.is_some(), "portfolio": folio.as_ref().map(Folio::json), "coverage": coverage}),
-        );
-    } else if let Some(folio) = &folio {
+        let (said, coverage) = (whole.map(|(folio, program)| folio.json(program)), program.as_ref().map(|p| p.coverage()));
+        reports.push(json!({"file": name, "ok": whole.is_some(), "portfolio": said, "coverage": coverage}));
+    } else if let Some((folio, program)) = whole {
         let lacks: Vec<String> = folio
             .pacts
             .iter()
             .filter(|pact| !pact.checked.lacks().is_empty())
             .map(|pact| format!("in `{}` {}", pact.checked.pact().id, pact.checked.lacks().join("; ")))
             .collect();
-        report(screen, folio.program.coverage(), &lacks)?;
-        screen.line("")?;
-        folio.show(screen)?;
+        report(screen, program.coverage(), &lacks)?;
+        folio.show(program, screen)?;
     }
-    Ok(Outcome::of(folio.is_some()))
+    Ok(Outcome::of(whole.is_some()))
 }
 
 fn config(screen: &mut Screen, path: &Path, reports: &mut Vec<Value>) -> Answer {

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use super::folio;
 use super::input;
 use super::render::{Answer, CliError, Outcome, Paint, Screen, count, safe, short};
-use super::{folio, source};
 use crate::base::clock::{Clock as _, SystemClock};
 use crate::trial::jsonl::{LineError, LineJudge, Verdict};
 
@@ -28,9 +28,7 @@ pub(super) struct Judge {
 impl Judge {
     /// Judges what was named.
     pub(super) fn run(&self, screen: &mut Screen) -> Answer {
-        let program =
-            if folio::is_one(&self.pact)? { folio::program(&self.pact, screen)? } else { source::program(&self.pact, screen)?.0 };
-        let judge = LineJudge::new(program);
+        let judge = LineJudge::new(folio::program(&self.pact, screen)?);
         let now_us = SystemClock::new().wall_us();
         if !self.jsonl {
             let text = input::text(self.path.as_deref())?;

@@ -139,7 +139,7 @@ impl Scan {
 
     fn eye(&self, screen: &mut Screen) -> Result<Eye, CliError> {
         if let Some(path) = &self.pact {
-            let (scanner, checked) = super::source::scanner_of(path, screen)?;
+            let (scanner, checked) = super::folio::scanner_of(path, screen)?;
             return Ok(Eye { scanner, asking: explain::asking(checked.pact()), explain: self.explain });
         }
         let packs = super::packs::with_files(&self.pack_file, screen)?;

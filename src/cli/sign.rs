@@ -3,15 +3,17 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::input;
-use super::render::{Answer, CliError, Outcome, Paint, Screen, Table};
+use super::render::{Answer, CliError, Outcome, Paint, Screen, Table, safe};
 use super::source;
 use super::statement::{self, Found};
+use super::{folio, input};
 use crate::base::clock::{Clock as _, SystemClock};
 use crate::pact::sealed::REQUIRED;
-use crate::pact::{Demands, Packs, PactSignature, Role, SealedPact, SignedStatement, TrustFile, activate, read_trust};
+use crate::pact::{
+    CheckedPact, Demands, Packs, PactError, PactSignature, Role, SealedPact, SignedStatement, TrustFile, activate, read_trust,
+};
 use crate::proxy::identity::{Resolver, Web};
 use crate::seal::SigningKey;
 
@@ -123,7 +125,7 @@ fn table(screen: &mut Screen, list: &[PactSignature]) -> Result<(), CliError> {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  servanda verify support.pact.json --trust trusted-keys.yaml")]
 pub(super) struct Verify {
-    /// A sealed pact, an image, or a signed notice, approval, reinstatement or subscription.
+    /// A sealed pact, a portfolio with its pacts, an image, or a signed notice, approval, reinstatement or subscription.
     file: PathBuf,
     /// The pact that a statement must speak of.
     #[arg(long, value_name = "FILE")]
@@ -151,50 +153,54 @@ impl Verify {
             Found::Broken => return Ok(Outcome::Failed),
             Found::Statement(signed) => return self.statement(&signed, trust.as_ref(), screen),
         }
-        let mut image_signer = None;
-        let text = match source::image(&self.file)? {
-            Some(image) => {
-                if let Err(error) = image.program_unsigned(Packs::shipped()) {
-                    return self.failed(screen, &error.to_string(), error.code());
-                }
-                image_signer = image.signer().map(crate::seal::VerifyingKey::did_key);
-                image.pacts().first().map(ToString::to_string).unwrap_or_default()
-            }
-            None => input::document(&self.file)?,
-        };
-        let (checked, mistakes) = crate::pact::read(&text, Packs::shipped());
-        screen.diagnostics(&self.file.display().to_string(), &text, &mistakes);
-        let Some(checked) = checked else { return Ok(Outcome::Failed) };
-        let sealed = match SealedPact::new(checked) {
-            Ok(sealed) => sealed,
-            Err(error) => return self.failed(screen, &error.to_string(), error.code()),
-        };
-        let signed = sealed.signatures().to_vec();
-        let digest = sealed.checked().digest().hex();
-        if trust.is_none() && signed.is_empty() {
-            return self.failed(screen, "nobody has signed", "unsigned");
-        }
-        let require = if self.require.is_empty() { REQUIRED } else { &self.require };
-        let demands = Demands { trust: trust.as_ref(), require, agent: self.agent.as_deref(), now: now_s() };
-        if let Err(error) = activate(sealed, &demands) {
+        let Some(folio) = folio::read(&self.file, Packs::shipped(), screen)? else { return Ok(Outcome::Failed) };
+        if let Some(Err(error)) = folio.opened() {
             return self.failed(screen, &error.to_string(), error.code());
         }
-        if screen.is_json() {
-            screen.json(&json!({"file": self.file, "ok": true, "trusted": trust.is_some(), "pact_digest": digest,
-                "image_signer": image_signer, "signatures": signatures(&signed)}))?;
-        } else {
-            screen.line(format_args!("{}  sha256:{digest}", self.file.display()))?;
-            table(screen, &signed)?;
-            if let Some(signer) = image_signer {
-                screen.line(format_args!("image signed by {signer}"))?;
+        let image_signer = folio.image.as_ref().and_then(|image| image.signer()).map(crate::seal::VerifyingKey::did_key);
+        let mut verified = Vec::new();
+        for source in folio.pacts {
+            let of = folio.portfolio.as_ref().map_or_else(String::new, |_| format!("`{}`: ", source.checked.pact().id));
+            match self.verified(source.checked, trust.as_ref()) {
+                Ok(sealed) => verified.push(sealed),
+                Err((why, code)) => return self.failed(screen, &format!("{of}{why}"), code),
             }
-            let verdict = match trust {
-                Some(_) => screen.paint(Paint::Good, "the signatures fit, and the trust file vouches for them"),
-                None => screen.paint(Paint::Warn, "the signatures fit; nobody vouches for their keys (give --trust FILE)"),
-            };
-            screen.line(verdict)?;
         }
+        if screen.is_json() {
+            let one = |sealed: &SealedPact| json!({"pact": sealed.checked().pact().id, "digest": sealed.checked().digest().hex(), "signatures": signatures(sealed.signatures())});
+            let pacts: Vec<Value> = verified.iter().map(one).collect();
+            screen.json(
+                &json!({"file": self.file, "ok": true, "trusted": trust.is_some(), "image_signer": image_signer, "pacts": pacts}),
+            )?;
+            return Ok(Outcome::Fine);
+        }
+        for sealed in &verified {
+            let digest = sealed.checked().digest().hex();
+            screen.line(format_args!("{} {}  sha256:{digest}", self.file.display(), safe(&sealed.checked().pact().id)))?;
+            table(screen, sealed.signatures())?;
+        }
+        if let Some(signer) = image_signer {
+            screen.line(format_args!("image signed by {signer}"))?;
+        }
+        let verdict = match trust {
+            Some(_) => screen.paint(Paint::Good, "the signatures fit, and the trust file vouches for them"),
+            None => screen.paint(Paint::Warn, "the signatures fit; nobody vouches for their keys (give --trust FILE)"),
+        };
+        screen.line(verdict)?;
         Ok(Outcome::Fine)
+    }
+
+    /// A pact whose signatures fit and, with a trust file, count; or why not, with a stable word.
+    fn verified(&self, checked: CheckedPact, trust: Option<&TrustFile>) -> Result<SealedPact, (String, &'static str)> {
+        let told = |error: PactError| (error.to_string(), error.code());
+        let sealed = SealedPact::new(checked).map_err(told)?;
+        if trust.is_none() && sealed.signatures().is_empty() {
+            return Err(("nobody has signed".to_owned(), "unsigned"));
+        }
+        let require = if self.require.is_empty() { REQUIRED } else { &self.require };
+        let demands = Demands { trust, require, agent: self.agent.as_deref(), now: now_s() };
+        activate(sealed.clone(), &demands).map_err(told)?;
+        Ok(sealed)
     }
 
     fn statement(&self, signed: &SignedStatement, trust: Option<&TrustFile>, screen: &mut Screen) -> Answer {
@@ -219,7 +225,7 @@ impl Verify {
             screen.json(&json!({"file": self.file, "ok": false, "code": code, "why": why}))?;
         } else {
             let word = screen.paint(Paint::Bad, "not valid:");
-            screen.line(format_args!("{word} {}", super::render::safe(why)))?;
+            screen.line(format_args!("{word} {}", safe(why)))?;
         }
         Ok(Outcome::Failed)
     }

@@ -7,10 +7,12 @@ use serde_json::{Value, json};
 
 use super::folio::{self, Folio};
 use super::input;
+use super::packs;
 use super::render::{Answer, CliError, Outcome, Paint, Screen, count, safe};
-use super::{packs, source};
+use super::source::{self, Source};
 use crate::base::clock::{Clock as _, SystemClock};
 use crate::base::document;
+use crate::program::Program;
 use crate::trial::case::{self, Outcomes};
 
 /// Arguments of `servanda test`.
@@ -37,41 +39,33 @@ impl Test {
                 outcome = outcome.and(packs::test(screen, std::slice::from_ref(path))?);
                 continue;
             }
-            if folio::is_one(path)? {
-                match folio::read(path, &own, screen)? {
-                    Some(folio) => outcome = outcome.and(within(screen, path, &folio, now_us, &mut reports)?),
-                    None => outcome = Outcome::Failed,
-                }
+            let Some(folio) = folio::read(path, &own, screen)? else {
+                outcome = Outcome::Failed;
                 continue;
-            }
-            let name = safe(&path.display().to_string()).into_owned();
-            let (program, pact) = if let Some(image) = source::image(path)? {
-                drop(image);
-                source::program(path, screen)?
-            } else {
-                let Some(source) = source::read_with(path, &own, screen)? else {
-                    outcome = Outcome::Failed;
-                    continue;
-                };
-                let Some(program) = source.compile_with(&own, screen) else {
-                    outcome = Outcome::Failed;
-                    continue;
-                };
-                (Arc::new(program), source.checked)
             };
-            let outcomes = case::run(&program, &pact.pact().cases, now_us);
-            outcome = outcome.and(Outcome::of(outcomes.passed()));
-            if screen.is_json() {
-                reports.push(
-                    json!({"file": name, "passed": outcomes.passed(), "cases": outcomes.cases, "untried": outcomes.untried}),
-                );
+            let Some(program) = folio.compile(&own, screen)? else {
+                outcome = Outcome::Failed;
+                continue;
+            };
+            if folio.portfolio.is_some() {
+                outcome = outcome.and(within(screen, path, &folio, &program, now_us, &mut reports)?);
                 continue;
             }
-            cases(screen, &name, &outcomes)?;
-            let failed = outcomes.cases.iter().filter(|c| !c.passed).count();
-            screen.line(format_args!("{name}: {}, {failed} failed", count(outcomes.cases.len(), "case")))?;
-            if !outcomes.untried.is_empty() {
-                screen.line(format_args!("{name}: no case shows a breach of {}", outcomes.untried.join(", ")))?;
+            for Source { name, checked, .. } in &folio.pacts {
+                let outcomes = case::run(&program, &checked.pact().cases, now_us);
+                outcome = outcome.and(Outcome::of(outcomes.passed()));
+                if screen.is_json() {
+                    reports.push(
+                        json!({"file": name, "passed": outcomes.passed(), "cases": outcomes.cases, "untried": outcomes.untried}),
+                    );
+                    continue;
+                }
+                cases(screen, name, &outcomes)?;
+                let failed = outcomes.cases.iter().filter(|c| !c.passed).count();
+                screen.line(format_args!("{name}: {}, {failed} failed", count(outcomes.cases.len(), "case")))?;
+                if !outcomes.untried.is_empty() {
+                    screen.line(format_args!("{name}: no case shows a breach of {}", outcomes.untried.join(", ")))?;
+                }
             }
         }
         if screen.is_json() && !reports.is_empty() {
@@ -93,11 +87,18 @@ fn cases(screen: &mut Screen, name: &str, outcomes: &Outcomes) -> Result<(), Cli
 
 /// The cases of the pacts of a portfolio, under all that governs each: harsher than a pact asks alone is right, softer
 /// never.
-fn within(screen: &mut Screen, path: &Path, folio: &Folio, now_us: i64, reports: &mut Vec<Value>) -> Answer {
+fn within(
+    screen: &mut Screen,
+    path: &Path,
+    folio: &Folio,
+    program: &Arc<Program>,
+    now_us: i64,
+    reports: &mut Vec<Value>,
+) -> Answer {
     let mut outcome = Outcome::Fine;
     for pact in &folio.pacts {
         let name = &pact.name;
-        let outcomes = case::run_within(&folio.program, pact.checked.pact(), now_us);
+        let outcomes = case::run_within(program, pact.checked.pact(), now_us);
         outcome = outcome.and(Outcome::of(outcomes.passed()));
         if screen.is_json() {
             let portfolio = path.display().to_string();

@@ -1,6 +1,6 @@
-//! A compiled pact as one file, `*.pactc`.
+//! A compiled pact, or the pacts of a portfolio, as one file, `*.pactc`.
 //!
-//! The file carries the pacts as they were sealed, the packs they were compiled with by digest, the digest
+//! The file carries the pacts as they were sealed, the portfolio that holds them where there is one, the packs they were compiled with by digest, the digest
 //! of the lowered program and the version of the compiler. It holds no tables: the loader compiles the
 //! pacts again and compares, so that an image can only ever say what its pacts say. Same pacts, packs and
 //! compiler give the same bytes.
@@ -8,7 +8,8 @@
 //! Layout, numbers little-endian: magic (8), format (u16), sections (u16), length of the whole (u32); a table
 //! of sections: kind (u32), offset (u32), length (u32), CRC-32C (u32); the sections, without gaps; SHA-256 of
 //! all before; length of the signature (u32: 0 or 96), then key (32) and Ed25519 signature (64) over
-//! `servanda image v1`, a line feed and the digest in hexadecimal.
+//! `servanda image v1`, a line feed and the digest in hexadecimal. The format is 1 for a pact by itself, 2 where a
+//! portfolio stands before its pacts, which then are in its order.
 //!
 //! Promises: nothing of a file is used before all of it was checked; any flipped bit, cut or addition is
 //! refused; hostile bytes cost no more than their length and never panic.
@@ -18,19 +19,21 @@ use std::sync::Arc;
 
 use super::compile::check_packs;
 use super::ir::{PackUse, Program};
-use super::lower::lower;
-use super::part::Origin;
+use super::link::{Member, together};
 use crate::base::diagnostic::Diagnostics;
-use crate::base::limits::IMAGE_MAX;
+use crate::base::limits::{IMAGE_MAX, PORTFOLIO_PACTS_MAX};
 use crate::pact::sealed::{Demands, SealedPact, activate};
-use crate::pact::{CheckedPact, Packs, Role, TrustFile};
+use crate::pact::{CheckedPact, Packs, Portfolio, Role, TrustFile, VerifiedPact, read, read_portfolio};
 use crate::seal::key::{Digest, Signature, SigningKey, VerifyingKey, digest};
 
 /// First bytes of an image. Not text, broken by line-end conversion, unlike any archive.
 const MAGIC: [u8; 8] = *b"\x89PACT\r\n\x1a";
 
-/// Version of the layout.
+/// Version of the layout: of an image of one pact.
 const FORMAT: u16 = 1;
+
+/// The same with a portfolio, which readers of the first would take for damage.
+const FORMAT_PORTFOLIO: u16 = 2;
 
 /// Bytes before the table.
 const HEADER: usize = 16;
@@ -51,6 +54,7 @@ const COMPILED_BY: u32 = 1;
 const PACT: u32 = 2;
 const PACKS: u32 = 3;
 const PROGRAM: u32 = 4;
+const PORTFOLIO: u32 = 5;
 
 /// Why an image is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +77,7 @@ pub enum ImageError {
         /// What is wrong.
         message: String,
     },
-    /// The pact in it does not compile here.
+    /// A pact in it, or its portfolio, does not compile here.
     Pact(Diagnostics),
     /// It compiles to another program than it says.
     Program,
@@ -86,7 +90,7 @@ pub enum ImageError {
     Term,
     /// Not signed by anyone whose images are taken here; by whom, if anybody.
     Signer(Option<String>),
-    /// The pact in it may not be put in force here; says why.
+    /// A pact in it may not be put in force here; says which and why.
     Inactive(String),
 }
 
@@ -114,40 +118,48 @@ impl fmt::Display for ImageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotAnImage => f.write_str("this is no compiled pact"),
-            Self::Format(found) => write!(f, "image format {found}; this build reads {FORMAT}"),
+            Self::Format(found) => write!(f, "image format {found}; this build reads {FORMAT} and {FORMAT_PORTFOLIO}"),
             Self::TooLarge(bytes) => write!(f, "an image of {bytes} bytes; the limit is {IMAGE_MAX}"),
             Self::Damaged(what) => write!(f, "the image is damaged: {what}"),
             Self::Signature => f.write_str("the image's signature does not hold"),
             Self::Pack { name, message } => write!(f, "pack `{name}`: {message}"),
             Self::Pact(mistakes) => {
-                write!(f, "the pact in the image has {} mistakes here", mistakes.errors())?;
+                write!(f, "what is in the image has {} mistakes here", mistakes.errors())?;
                 mistakes.iter().next().map_or(Ok(()), |first| write!(f, "; the first: {}", first.message))
             }
-            Self::Program => f.write_str("the pact in the image compiles to another program than the image says"),
+            Self::Program => f.write_str("what is in the image compiles to another program than the image says"),
             Self::Audience { agent } => write!(f, "the pact binds the agent `{agent}`"),
             Self::Term => f.write_str("the pact is not in force at this time"),
             Self::Signer(None) => f.write_str("the image is not signed; `servanda compile --key` signs it"),
             Self::Signer(Some(who)) => {
                 write!(f, "{who} signed the image, and is no key in its time of anyone who may sign images in the role `image`")
             }
-            Self::Inactive(why) => write!(f, "the pact in the image may not be put in force: {why}"),
+            Self::Inactive(why) => write!(f, "a pact in the image may not be put in force: {why}"),
         }
     }
 }
 
 impl std::error::Error for ImageError {}
 
-/// Writes an image of a program. `sealed` is the document it was compiled from, as sealed or as written.
+/// Writes an image of a program. `pacts` are the documents it was compiled from, as sealed or as written: one, or those
+/// of `portfolio` in its order.
 ///
 /// # Errors
 /// When it would be larger than any image may be.
-pub fn write(program: &Program, sealed: &[&str], key: Option<&SigningKey>) -> Result<Vec<u8>, ImageError> {
+pub fn write(
+    program: &Program,
+    portfolio: Option<&str>,
+    pacts: &[&str],
+    key: Option<&SigningKey>,
+) -> Result<Vec<u8>, ImageError> {
     let packs: Vec<String> = program.packs().iter().map(|p| format!("{}\t{}\t{}\n", p.name, p.version, p.digest)).collect();
     let packs = packs.concat();
     let mut sections: Vec<(u32, &[u8])> = vec![(COMPILED_BY, COMPILER.as_bytes())];
-    sections.extend(sealed.iter().map(|text| (PACT, text.as_bytes())));
+    sections.extend(portfolio.map(|text| (PORTFOLIO, text.as_bytes())));
+    sections.extend(pacts.iter().map(|text| (PACT, text.as_bytes())));
     sections.push((PACKS, packs.as_bytes()));
     sections.push((PROGRAM, program.digest()));
+    let format = if portfolio.is_some() { FORMAT_PORTFOLIO } else { FORMAT };
 
     let body = HEADER + ENTRY * sections.len();
     let content: usize = sections.iter().map(|(_, bytes)| bytes.len()).sum();
@@ -158,7 +170,7 @@ pub fn write(program: &Program, sealed: &[&str], key: Option<&SigningKey>) -> Re
     }
     let mut out = Vec::with_capacity(total);
     out.extend_from_slice(&MAGIC);
-    out.extend_from_slice(&FORMAT.to_le_bytes());
+    out.extend_from_slice(&format.to_le_bytes());
     out.extend_from_slice(&(sections.len() as u16).to_le_bytes());
     out.extend_from_slice(&(total as u32).to_le_bytes());
     let mut at = body;
@@ -190,6 +202,7 @@ fn signed_bytes(sum: &Digest) -> Vec<u8> {
 pub struct Image {
     digest: Digest,
     compiler: String,
+    portfolio: Option<Arc<str>>,
     pacts: Vec<Arc<str>>,
     packs: Vec<PackUse>,
     program: [u8; 32],
@@ -212,7 +225,7 @@ impl Image {
         }
         let cut = ImageError::Damaged("it is cut short");
         let format = cursor.u16().ok_or_else(|| cut.clone())?;
-        if format != FORMAT {
+        if format != FORMAT && format != FORMAT_PORTFOLIO {
             return Err(ImageError::Format(format));
         }
         let count = usize::from(cursor.u16().ok_or_else(|| cut.clone())?);
@@ -252,12 +265,23 @@ impl Image {
         if !cursor.rest.is_empty() {
             return Err(ImageError::Damaged("bytes follow its end"));
         }
-        Self::assemble(sum, &sections, signer)
+        let image = Self::assemble(sum, &sections, signer)?;
+        if image.portfolio.is_some() != (format == FORMAT_PORTFOLIO) {
+            return Err(ImageError::Damaged("its format is not that of what it holds"));
+        }
+        Ok(image)
     }
 
     fn assemble(sum: Digest, sections: &[(u32, &[u8])], signer: Option<VerifyingKey>) -> Result<Self, ImageError> {
-        let mut image =
-            Self { digest: sum, compiler: String::new(), pacts: Vec::new(), packs: Vec::new(), program: [0; 32], signer };
+        let mut image = Self {
+            digest: sum,
+            compiler: String::new(),
+            portfolio: None,
+            pacts: Vec::new(),
+            packs: Vec::new(),
+            program: [0; 32],
+            signer,
+        };
         let text = |bytes| std::str::from_utf8(bytes).map_err(|_| ImageError::Damaged("a text in it is not UTF-8"));
         let mut seen = (0, 0, 0);
         for (kind, bytes) in sections {
@@ -266,6 +290,7 @@ impl Image {
                     seen.0 += 1;
                     text(bytes)?.clone_into(&mut image.compiler);
                 }
+                PORTFOLIO if image.portfolio.is_none() => image.portfolio = Some(text(bytes)?.into()),
                 PACT => image.pacts.push(text(bytes)?.into()),
                 PACKS => {
                     seen.1 += 1;
@@ -275,10 +300,12 @@ impl Image {
                     seen.2 += 1;
                     image.program = (*bytes).try_into().map_err(|_| ImageError::Damaged("its program has no digest"))?;
                 }
+                PORTFOLIO => return Err(ImageError::Damaged("it has two portfolios")),
                 _ => return Err(ImageError::Damaged("it has a section of an unknown kind")),
             }
         }
-        if seen != (1, 1, 1) || image.pacts.len() != 1 {
+        let pacts = if image.portfolio.is_some() { 1..=PORTFOLIO_PACTS_MAX } else { 1..=1 };
+        if seen != (1, 1, 1) || !pacts.contains(&image.pacts.len()) {
             return Err(ImageError::Damaged("a section is missing or stands twice"));
         }
         Ok(image)
@@ -294,7 +321,12 @@ impl Image {
         &self.compiler
     }
 
-    /// The documents in it, as sealed or as written.
+    /// The portfolio in it, as written; none: it holds one pact by itself.
+    pub fn portfolio(&self) -> Option<&str> {
+        self.portfolio.as_deref()
+    }
+
+    /// The pacts in it, as sealed or as written, in the order of the portfolio.
     pub fn pacts(&self) -> &[Arc<str>] {
         &self.pacts
     }
@@ -309,12 +341,12 @@ impl Image {
         self.signer.as_ref()
     }
 
-    /// Compiles the pact in it again and compares. `pact` is the document of [`Image::pacts`] as the caller
-    /// has read and, in trusted mode, verified it; `packs` are the only ones that may be used.
+    /// Compiles what is in it again and compares. `members` are the documents of [`Image::pacts`] as the caller has
+    /// read and, in trusted mode, verified them; `packs` are the only ones that may be used.
     ///
     /// # Errors
-    /// When a pack is another one, the pact does not compile, or to another program.
-    pub fn program(&self, pact: &CheckedPact, signed: bool, packs: &Packs) -> Result<Program, ImageError> {
+    /// When a pack is another one, or it does not compile, or to another program.
+    pub fn program(&self, members: &[Member<'_>], packs: &Packs) -> Result<Program, ImageError> {
         for used in &self.packs {
             let error = |message: String| ImageError::Pack { name: used.name.to_string(), message };
             let Some(here) = packs.get(&used.name) else { return Err(error("not known here".to_owned())) };
@@ -322,9 +354,8 @@ impl Image {
                 return Err(error(format!("compiled with {} ({}), here is {}", used.version, used.digest, here.version)));
             }
         }
-        let source = self.pacts.first().cloned().unwrap_or_default();
-        let origin = Origin { digest: pact.digest().0, signed, source };
-        let program = lower(pact.pact(), packs, &origin).map_err(ImageError::Pact)?;
+        let portfolio = self.folio()?;
+        let program = together(portfolio.as_ref(), members, packs).map_err(|mistakes| ImageError::Pact(mistakes.all()))?;
         // Another compiler may lower to other tables; pact and packs are the same, which is what was agreed.
         if self.compiler == COMPILER && *program.digest() != self.program {
             return Err(ImageError::Program);
@@ -348,7 +379,7 @@ impl Image {
         if counts { Ok(()) } else { Err(ImageError::Signer(Some(key.did_key()))) }
     }
 
-    /// Opens an image as a deployment does: the pact in it must be activated under these demands, one of
+    /// Opens an image as a deployment does: each pact in it must be activated under these demands, one of
     /// `signers` must have signed the image unless none is named, and every pack must be trusted.
     ///
     /// # Errors
@@ -358,25 +389,45 @@ impl Image {
             let nobody = TrustFile::default();
             self.check_signer(demands.trust.unwrap_or(&nobody), signers, demands.now)?;
         }
-        let source = self.pacts.first().map(AsRef::as_ref).unwrap_or_default();
-        let (checked, mistakes) = crate::pact::read(source, packs);
-        let checked = checked.ok_or(ImageError::Pact(mistakes))?;
-        let sealed = SealedPact::new(checked).map_err(|e| ImageError::Inactive(e.to_string()))?;
-        let verified = activate(sealed, demands).map_err(|e| ImageError::Inactive(e.to_string()))?;
-        let program = self.program(verified.checked(), !verified.is_unsigned(), packs)?;
+        let agent = self.folio()?.map(|portfolio| portfolio.agent);
+        if let Some(agent) = agent.filter(|agent| demands.agent.is_some_and(|here| here != agent)) {
+            return Err(ImageError::Audience { agent });
+        }
+        let verified = self.checked(packs)?.into_iter().map(|checked| {
+            let id = checked.pact().id.clone();
+            let active = SealedPact::new(checked).and_then(|sealed| activate(sealed, demands));
+            active.map_err(|error| ImageError::Inactive(format!("`{id}`: {error}")))
+        });
+        let verified: Vec<VerifiedPact> = verified.collect::<Result<_, _>>()?;
+        let members: Vec<Member<'_>> =
+            verified.iter().map(|pact| Member { pact: pact.checked(), signed: !pact.is_unsigned() }).collect();
+        let program = self.program(&members, packs)?;
         check_packs(&program, packs, demands.trust).map_err(ImageError::Pact)?;
         Ok(program)
     }
 
-    /// Opens an image without asking for trust: reads the pact in it as it stands.
+    /// Opens an image without asking for trust: reads the pacts in it as they stand.
     ///
     /// # Errors
     /// As [`Image::program`].
     pub fn program_unsigned(&self, packs: &Packs) -> Result<Program, ImageError> {
-        let source = self.pacts.first().map(AsRef::as_ref).unwrap_or_default();
-        let (checked, mistakes) = crate::pact::read(source, packs);
-        let checked = checked.ok_or(ImageError::Pact(mistakes))?;
-        self.program(&checked, false, packs)
+        let checked = self.checked(packs)?;
+        let members: Vec<Member<'_>> = checked.iter().map(|pact| Member { pact, signed: false }).collect();
+        self.program(&members, packs)
+    }
+
+    fn checked(&self, packs: &Packs) -> Result<Vec<CheckedPact>, ImageError> {
+        let read = |text: &Arc<str>| {
+            let (checked, mistakes) = read(text, packs);
+            checked.ok_or(ImageError::Pact(mistakes))
+        };
+        self.pacts.iter().map(read).collect()
+    }
+
+    fn folio(&self) -> Result<Option<Portfolio>, ImageError> {
+        let Some(text) = &self.portfolio else { return Ok(None) };
+        let (portfolio, mistakes) = read_portfolio(text);
+        portfolio.map(Some).ok_or(ImageError::Pact(mistakes))
     }
 }
 

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use super::compile::compile_one;
 use super::conflict::{self, Governed};
 use super::ir::Program;
 use super::lower::lower_parts;
@@ -41,6 +42,34 @@ pub struct Mistakes {
     pub pacts: Vec<Diagnostics>,
 }
 
+impl Mistakes {
+    /// All of them, those of the portfolio first.
+    pub fn all(self) -> Diagnostics {
+        let mut all = self.portfolio;
+        self.pacts.into_iter().for_each(|mistakes| all.extend(mistakes));
+        all
+    }
+}
+
+/// Compiles pacts that are in force together: those of a portfolio linked, without one a pact by itself.
+///
+/// # Errors
+/// As [`link`]; and several pacts without a portfolio, which would say what stands under each.
+pub fn together(portfolio: Option<&Portfolio>, members: &[Member<'_>], packs: &Packs) -> Result<Program, Mistakes> {
+    match (portfolio, members) {
+        (Some(portfolio), members) => link(portfolio, members, packs),
+        (None, [one]) => {
+            compile_one(one.pact, one.signed, packs).map_err(|mistakes| Mistakes { pacts: vec![mistakes], ..Mistakes::default() })
+        }
+        (None, members) => {
+            let mut out = Mistakes::default();
+            let message = format!("{} pacts without a portfolio", members.len());
+            out.portfolio.error("portfolio", "", Span::default(), message).help("write one, which says what stands under each");
+            Err(out)
+        }
+    }
+}
+
 /// Links the pacts of a portfolio, given in its order. What is given back is the program of all of them; it leads to
 /// those of the task types that fewer govern ([`Program::for_task`]).
 ///
@@ -48,6 +77,10 @@ pub struct Mistakes {
 /// All that keeps the pacts from being kept together, and what of them cannot be compiled.
 pub fn link(portfolio: &Portfolio, members: &[Member<'_>], packs: &Packs) -> Result<Program, Mistakes> {
     let mut out = Mistakes::default();
+    if members.len() != portfolio.pacts.len() {
+        let message = format!("the portfolio names {} pacts, and {} are there", portfolio.pacts.len(), members.len());
+        out.portfolio.error("members", "pacts", Span::default(), message).help("give each that it names, in its order");
+    }
     parties(portfolio, members, &mut out.portfolio);
     facts(portfolio, members, &mut out.portfolio);
     let mut sets: BTreeMap<BTreeSet<usize>, Vec<&str>> = BTreeMap::new();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use serde_json::json;
+use serde_json::{Value, json};
 use servanda::base::verdict::Act;
 use servanda::guard::GuardLayer;
 use servanda::guard::subject::{FactKind, FactSource, Peer};
@@ -248,6 +248,34 @@ pacts:
     let run = servanda(folder.path(), &["test", "desk.portfolio.yaml"]);
     assert_eq!(run.code, 0, "{}{}", run.out, run.err);
     assert!(run.out.contains("1 case within the portfolio, 0 failed"), "{}", run.out);
+
+    // An image of it is as good as the documents that it was made from, which it no longer needs.
+    let run = servanda(folder.path(), &["compile", "desk.portfolio.yaml", "-o", "desk.pactc", "--json"]);
+    assert_eq!(run.code, 0, "{}{}", run.out, run.err);
+    let pacts: Vec<Value> = run.json()["pacts"].as_array().unwrap().iter().map(|pact| pact["pact"].clone()).collect();
+    assert_eq!(pacts, [json!("support"), json!("billing")]);
+    let bytes = std::fs::read(folder.path().join("desk.pactc")).unwrap();
+    assert_eq!(servanda(folder.path(), &["compile", "desk.portfolio.yaml", "-o", "desk.pactc"]).code, 0);
+    assert_eq!(std::fs::read(folder.path().join("desk.pactc")).unwrap(), bytes, "the same documents, the same bytes");
+    let image = tempfile::tempdir().unwrap();
+    std::fs::write(image.path().join("desk.pactc"), &bytes).unwrap();
+    let said = |arguments: &[&str]| {
+        let run = servanda_with(image.path(), arguments, line);
+        assert_eq!(run.code, 0, "{arguments:?}: {}{}", run.out, run.err);
+        run
+    };
+    let judged = said(&["judge", "--pact", "desk.pactc", "--json", "-"]).json();
+    assert_eq!(judged["events"][0]["violations"][0]["predicate"], "billing/rivals");
+    assert!(said(&["test", "desk.pactc"]).out.contains("desk.pactc: support.pact.yaml: 1 case within the portfolio, 0 failed"));
+    assert_eq!(said(&["check", "desk.pactc", "--json"]).json()["portfolio"]["governed"][1]["pacts"], json!(["support"]));
+    assert!(said(&["check", "desk.pactc"]).out.contains("any other"));
+    let run = servanda(image.path(), &["compile", "desk.pactc", "-o", "again.pactc"]);
+    assert!(run.code == 2 && run.err.contains("is an image already"), "{}", run.err);
+    let run = servanda_with(image.path(), &["scan", "--pact", "desk.pactc", "-"], "Initech");
+    assert!(run.code == 2 && run.err.contains("holds 2 pacts"), "{}", run.err);
+    let run = servanda(image.path(), &["verify", "desk.pactc", "--json"]);
+    assert_eq!((run.code, &run.json()["code"]), (1, &json!("unsigned")), "{}", run.out);
+    assert!(run.json()["why"].as_str().unwrap().contains("`support`"), "{}", run.out);
 
     write("broken.yaml", &portfolio.replace("tasks: [billing]", "tasks: [support]"));
     let run = servanda(folder.path(), &["check", "broken.yaml"]);

@@ -12,6 +12,7 @@ use crate::pact::{CheckedPact, Demands, Packs, Role, SealedPact, TrustFile, is_p
 use crate::program::Program;
 use crate::program::compile::compile_one;
 use crate::program::image::{Image, ImageError};
+use crate::program::link::Member;
 use crate::proxy::config::{Config, FactsMissing};
 use crate::proxy::identity::{Resolver, Web};
 use crate::proxy::store::{Passed, Shelved, Store, history};
@@ -191,7 +192,7 @@ impl Attempt<'_> {
         }
         let program = match image {
             Some(image) => image
-                .program(checked, accept.in_force.signed, packs)
+                .program(&[Member { pact: checked, signed: accept.in_force.signed }], packs)
                 .map_err(|error| Refused::Image(checked.pact().id.clone(), error))?,
             None => compile_one(checked, accept.in_force.signed, packs)
                 .map_err(|mistakes| Refused::Uncompilable(mistakes.render(&checked.pact().id, "")))?,
