@@ -65,7 +65,7 @@ pub fn reload(outcome: &'static str) {
     metrics::counter!("servanda_reload_total", "outcome" => outcome).increment(1);
 }
 
-/// Seconds until the pact in force expires.
+/// Seconds until the first of the pacts in force expires.
 pub fn pact_expires_seconds(seconds: f64) {
     metrics::gauge!("servanda_pact_expires_seconds").set(seconds);
 }

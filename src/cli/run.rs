@@ -26,7 +26,7 @@ pub(super) struct Run {
     /// Where requests go; for this and the following no file is needed.
     #[arg(long, value_name = "URL", env = "SERVANDA_UPSTREAM", conflicts_with = "config")]
     upstream: Option<String>,
-    /// The pact or image to keep.
+    /// The pact, portfolio or image to keep.
     #[arg(long, value_name = "FILE", env = "SERVANDA_PACT", requires = "upstream")]
     pact: Option<PathBuf>,
     /// Where to listen; 127.0.0.1:8080 when absent.
@@ -116,7 +116,7 @@ impl Run {
     }
 }
 
-/// Says where it listens, by which pact, and where the evidence goes.
+/// Says where it listens, by which pacts, and where the evidence goes.
 pub(super) fn announce(screen: &mut Screen, sidecar: &Sidecar, evidence: &std::path::Path) -> Result<(), CliError> {
     let state = sidecar.state();
     for listener in &state.listeners {
@@ -124,17 +124,14 @@ pub(super) fn announce(screen: &mut Screen, sidecar: &Sidecar, evidence: &std::p
         let mode = screen.paint(Paint::Strong, listener.mode);
         screen.line(format_args!("listening  http://{}  {arrow}  {mode}", listener.address))?;
     }
-    match &state.pact {
-        Some(pact) => {
-            let signed = if pact.signed { "" } else { ", unsigned: development, nobody vouches for it" };
-            let predicates = count(pact.predicates, "predicate");
-            screen.line(format_args!("pact       {} {}, {predicates}{signed}", safe(&pact.pact), safe(&pact.version)))?;
-            if !pact.unenforced.is_empty() {
-                let list = safe(&pact.unenforced.join(", ")).into_owned();
-                screen.note(format_args!("not enforced by this build: {list}"));
-            }
+    for pact in &state.pacts {
+        let signed = if pact.signed { "" } else { ", unsigned: development, nobody vouches for it" };
+        let predicates = count(pact.predicates, "predicate");
+        screen.line(format_args!("pact       {} {}, {predicates}{signed}", safe(&pact.pact), safe(&pact.version)))?;
+        if !pact.unenforced.is_empty() {
+            let list = safe(&pact.unenforced.join(", ")).into_owned();
+            screen.note(format_args!("not enforced by this build: {list}"));
         }
-        None => screen.line("pact       none")?,
     }
     screen.line(format_args!("evidence   {}", evidence.display()))?;
     screen.line(format_args!("admin      http://{}", sidecar.admin()))?;
@@ -150,7 +147,7 @@ fn log_start(sidecar: &Sidecar, evidence: &std::path::Path) {
     for l in &state.listeners {
         tracing::info!(listener = l.name, address = l.address, lane = l.lane, mode = l.mode, upstream = l.upstream, "listening");
     }
-    if let Some(pact) = state.pact.filter(|pact| !pact.unenforced.is_empty()) {
+    for pact in state.pacts.iter().filter(|pact| !pact.unenforced.is_empty()) {
         tracing::warn!(predicates = pact.unenforced.join(", "), "not enforced by this build");
     }
     if let Some(token) = sidecar.made_token() {

@@ -34,6 +34,14 @@ pub struct Entry {
 }
 
 impl Portfolio {
+    /// Whether another says the same, wherever in its text.
+    pub fn says(&self, other: &Self) -> bool {
+        fn entries(portfolio: &Portfolio) -> impl Iterator<Item = (&str, &BTreeSet<String>, Decimal)> {
+            portfolio.pacts.iter().map(|entry| (entry.pact.as_str(), &entry.tasks, entry.weight))
+        }
+        self.agent == other.agent && entries(self).eq(entries(other))
+    }
+
     /// Every task type that some pact names, each once, in order.
     pub fn tasks(&self) -> BTreeSet<&str> {
         self.pacts.iter().flat_map(|entry| &entry.tasks).map(String::as_str).collect()

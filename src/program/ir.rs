@@ -251,6 +251,11 @@ impl Program {
         self.predicates.get(index as usize)
     }
 
+    /// The predicates of the pact at this place of the portfolio; of the only one at place 0.
+    pub fn predicates_of(&self, pact: u32) -> impl Iterator<Item = &PredicateInfo> {
+        self.predicates.iter().zip(&self.guarded).filter(move |(_, guarded)| guarded.frame == pact).map(|(info, _)| info)
+    }
+
     /// Predicates that keep it from being enforced: critical or major, with a check that this build cannot
     /// run, and not among those the deployment accepts as unenforced.
     pub fn unenforceable<'a>(&'a self, accepted: &'a [String]) -> impl Iterator<Item = &'a PredicateInfo> {
@@ -282,6 +287,11 @@ impl Program {
     /// Whether the pact of this frame governs the program.
     pub(crate) fn is_governed_by(&self, frame: u32) -> bool {
         self.governing.contains(frame)
+    }
+
+    /// Whether it is of a portfolio, even one of a single pact.
+    pub fn is_of_portfolio(&self) -> bool {
+        self.portfolio
     }
 
     /// The program for a task of this type: in a portfolio that of the pacts under which the type stands, and where

@@ -22,7 +22,7 @@ pub struct Reload {
     pub count: u64,
 }
 
-/// The pact in force.
+/// A pact in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PactState {
     /// Its id.
@@ -72,8 +72,8 @@ pub struct ListenerState {
 pub struct State {
     /// `development` or `trusted`.
     pub trust: &'static str,
-    /// The pact in force.
-    pub pact: Option<PactState>,
+    /// The pacts in force, in the order of the portfolio where one holds them.
+    pub pacts: Vec<PactState>,
     /// The listeners.
     pub listeners: Vec<ListenerState>,
     /// How the last reload ended.

@@ -212,7 +212,7 @@ async fn a_major_version_waits_for_its_notice_and_then_comes_by_itself() {
     let mut states = sidecar.watch();
     assert_eq!(sidecar.reload().await.unwrap().outcome, "unchanged");
     clock.advance_us(1_000_000);
-    states.wait_for(|s| s.pact.as_ref().is_some_and(|p| p.version == "3.0.1")).await.unwrap();
+    states.wait_for(|s| s.pacts.iter().any(|p| p.version == "3.0.1")).await.unwrap();
     assert_eq!(in_force(&sidecar).await, "first-pact@3.0.1");
     assert_eq!(standing(&sidecar).await, rows(&[("2.0.0", "superseded"), ("3.0.0", "superseded"), ("3.0.1", "active")]));
     sidecar.stop().await.unwrap();

@@ -105,7 +105,11 @@ impl House {
         assert!(in_log() > lines, "{code} is not in the log:\n{}", running.told());
         assert!(refusals(running).await > refused, "{code} is not counted");
         let ready = ready(running).await;
-        assert_eq!((ready["reload"]["code"].as_str(), ready["pact"]["version"].as_str()), (Some(code), Some("2.0.0")), "{ready}");
+        assert_eq!(
+            (ready["reload"]["code"].as_str(), ready["pacts"][0]["version"].as_str()),
+            (Some(code), Some("2.0.0")),
+            "{ready}"
+        );
         assert!(ready["notes"].to_string().contains("the last reload was refused"), "{ready}");
         assert_eq!(in_force(running).await, "first-pact@2.0.0", "after {code}");
         self.refusals.push(code);

@@ -114,7 +114,7 @@ async fn without_a_pact_it_observes_and_changes_nothing() {
     }
     let (status, ready) = json(sidecar.admin(), "/readyz").await;
     assert_eq!(
-        (status, ready["pact"]["pact"].as_str(), ready["trust"].as_str()),
+        (status, ready["pacts"][0]["pact"].as_str(), ready["trust"].as_str()),
         (StatusCode::OK, Some("servanda-observe"), Some("development"))
     );
     let ended = sidecar.stop().await.unwrap();
@@ -168,7 +168,7 @@ async fn the_admin_port_tells_and_asks_for_its_token() {
     let (status, state) = json(admin, "/v1/status").await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(state["version"], env!("CARGO_PKG_VERSION"));
-    assert_eq!((state["pact"]["version"].as_str(), state["pact"]["signed"].as_bool()), (Some("1.0.0"), Some(false)));
+    assert_eq!((state["pacts"][0]["version"].as_str(), state["pacts"][0]["signed"].as_bool()), (Some("1.0.0"), Some(false)));
     assert_eq!(
         (state["listeners"][0]["mode"].as_str(), state["listeners"][0]["lane"].as_str()),
         (Some("enforce"), Some("inbound"))
@@ -215,11 +215,11 @@ async fn an_edited_file_is_taken_up_and_a_broken_one_is_not() {
     let sidecar = house.start().await.unwrap();
     let mut states = sidecar.watch();
     house.write("first.pact.yaml", &minimal("1.1.0"));
-    states.wait_for(|s| s.pact.as_ref().is_some_and(|p| p.version == "1.1.0")).await.unwrap();
+    states.wait_for(|s| s.pacts.iter().any(|p| p.version == "1.1.0")).await.unwrap();
     house.write("first.pact.yaml", "format: 1\npact: [\n");
     states.wait_for(|s| s.reload.as_ref().is_some_and(|r| r.code == Some("broken"))).await.unwrap();
     let (status, ready) = json(sidecar.admin(), "/readyz").await;
-    assert_eq!((status, ready["pact"]["version"].as_str()), (StatusCode::OK, Some("1.1.0")), "the old one stays");
+    assert_eq!((status, ready["pacts"][0]["version"].as_str()), (StatusCode::OK, Some("1.1.0")), "the old one stays");
     assert!(ready["reload"]["reason"].as_str().unwrap().contains("first.pact.yaml"), "{ready}");
     // Its own case fails: it says of itself that it does not do what it promises.
     house.write("first.pact.yaml", &minimal("1.2.0").replace("expect: block", "expect: allow"));
@@ -252,7 +252,7 @@ async fn a_kubernetes_mount_is_followed() {
     let mut states = sidecar.watch();
     link("2.0.0", "..data_tmp");
     std::fs::rename(mount.join("..data_tmp"), mount.join("..data")).unwrap();
-    states.wait_for(|s| s.pact.as_ref().is_some_and(|p| p.version == "2.0.0")).await.unwrap();
+    states.wait_for(|s| s.pacts.iter().any(|p| p.version == "2.0.0")).await.unwrap();
     sidecar.stop().await.unwrap();
 }
 
@@ -275,12 +275,12 @@ async fn trusted_mode_takes_only_signed_and_newer_pacts_and_remembers() {
         house.write("first.pact.json", &text);
         let outcome = sidecar.reload().await.unwrap();
         assert_eq!((outcome.outcome, outcome.code), ("refused", Some(code)), "{:?}", outcome.reason);
-        assert_eq!(sidecar.state().pact.unwrap().version, "2.0.0");
+        assert_eq!(sidecar.state().pacts[0].version, "2.0.0");
     }
     house.write("first.pact.json", &signed("2.1.0"));
     // The watch may have been first; then there is nothing left to load.
     assert_ne!(sidecar.reload().await.unwrap().outcome, "refused");
-    assert_eq!(sidecar.state().pact.unwrap().version, "2.1.0");
+    assert_eq!(sidecar.state().pacts[0].version, "2.1.0");
     sidecar.stop().await.unwrap();
     // The restart has not forgotten, and the file cannot be talked out of its trust.
     house.write("first.pact.json", &signed("2.0.0"));
@@ -321,7 +321,7 @@ async fn no_request_fails_during_a_hundred_reloads() {
         house.config(&format!("pacts: [first.pact.yaml]\nroutes: [{{mode: {mode}}}]"));
         assert_ne!(sidecar.reload().await.unwrap().outcome, "refused");
         let state = sidecar.state();
-        assert_eq!((state.pact.unwrap().version, state.listeners[0].mode), (format!("1.0.{}", n / 20), mode));
+        assert_eq!((state.pacts[0].version.clone(), state.listeners[0].mode), (format!("1.0.{}", n / 20), mode));
         // Traffic has passed since the last one.
         while done.load(Ordering::SeqCst) <= last {
             if let Some(ended) = load.try_join_next() {

@@ -21,23 +21,29 @@ pub(super) async fn live() -> &'static str {
 pub(super) async fn ready(State(context): State<Context>) -> Response {
     let state = context.state.now();
     let failing = context.log.as_ref().is_some_and(crate::evidence::log::LogHandle::is_failing);
-    let expired = state.pact.as_ref().is_some_and(|pact| pact.is_over(context.clock.wall_us()));
-    // Who refuses everything is no place for traffic.
-    let refusing = expired && state.listeners.iter().any(|l| l.mode == Mode::Enforce.as_str());
-    let ready = !state.draining && state.pact.is_some() && !refusing;
+    let now_us = context.clock.wall_us();
+    // Who refuses everything is no place for traffic. A portfolio may still have tasks that no pact of those which are
+    // over governs.
+    let program = context.live.pin();
+    let nothing_left = !program.in_force(now_us) && program.tasks().all(|(_, program)| !program.in_force(now_us));
+    let enforced = state.listeners.iter().any(|l| l.mode == Mode::Enforce.as_str());
+    let ready = !state.draining && !state.pacts.is_empty() && !(nothing_left && enforced);
     let mut notes: Vec<Value> = Vec::new();
     if state.draining {
         notes.push("the process is ending".into());
     }
-    if state.pact.is_none() {
+    if state.pacts.is_empty() {
         notes.push("no pact is in force".into());
     }
-    if expired {
-        let what =
-            if refusing { "where it is enforced every exchange is refused" } else { "exchanges pass, and their records say so" };
-        notes.push(format!("the pact has expired: {what}; bring a newer one").into());
+    for pact in state.pacts.iter().filter(|pact| pact.is_over(now_us)) {
+        let what = if enforced {
+            "where it is enforced every exchange that it governs is refused"
+        } else {
+            "exchanges pass, and their records say so"
+        };
+        notes.push(format!("the pact `{}` has expired: {what}; bring a newer one", pact.pact).into());
     }
-    if state.pact.as_ref().is_some_and(|p| !p.signed) {
+    if state.pacts.iter().any(|p| !p.signed) {
         notes.push("development: there is no trust file, and nobody vouches for the pact".into());
     }
     if let Some(reload) = state.reload.as_ref().filter(|r| r.outcome == "refused") {
@@ -51,7 +57,7 @@ pub(super) async fn ready(State(context): State<Context>) -> Response {
     let body = json!({
         "ready": ready,
         "trust": state.trust,
-        "pact": state.pact,
+        "pacts": state.pacts,
         "reload": state.reload,
         "notes": notes,
     });
@@ -64,7 +70,7 @@ pub(super) async fn metrics(State(context): State<Context>) -> Response {
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no_metrics", "the metrics of this process go elsewhere")
             .into_response();
     };
-    if let Some(expires) = context.state.now().pact.and_then(|p| p.expires) {
+    if let Some(expires) = context.state.now().pacts.iter().filter_map(|pact| pact.expires).min() {
         let now = context.clock.wall_us().div_euclid(1_000_000);
         crate::base::telemetry::pact_expires_seconds(expires.saturating_sub(now) as f64);
     }

@@ -187,8 +187,11 @@ pub(super) async fn coverage(State(context): State<Context>, Path(id): Path<Stri
     let shelved = context.shelf.now();
     let found = which(&shelved, &id, &asked(query)?)?;
     let program = context.live.pin();
-    // Another one may have come into force since.
-    if found.active && program.coverage().version == found.sealed.checked().pact().version.to_string() {
+    // Another one may have come into force since; and a portfolio's says what all its pacts are together.
+    if found.active
+        && !program.is_of_portfolio()
+        && program.coverage().version == found.sealed.checked().pact().version.to_string()
+    {
         return told(program.coverage());
     }
     let Ok(_one) = Arc::clone(&context.compiling).try_acquire_owned() else {

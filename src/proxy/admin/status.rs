@@ -8,9 +8,11 @@ use crate::seal::encode;
 
 use super::Context;
 
-/// Version, listeners, pact, reloads, evidence.
+/// Version, listeners, pacts, reloads, evidence.
 pub(super) async fn status(State(context): State<Context>) -> Json<Value> {
     let state = context.state.now();
+    let now_us = context.clock.wall_us();
+    let expired = (!state.pacts.is_empty()).then(|| state.pacts.iter().any(|pact| pact.is_over(now_us)));
     let [loaded, unchanged, refused] = context.state.counts();
     let evidence = context.log.as_ref().map(|log| {
         json!({
@@ -34,8 +36,8 @@ pub(super) async fn status(State(context): State<Context>) -> Json<Value> {
         "uptime_seconds": context.clock.steady_ns() / 1_000_000_000,
         "draining": state.draining,
         "trust": state.trust,
-        "pact": state.pact,
-        "expired": state.pact.as_ref().map(|pact| pact.is_over(context.clock.wall_us())),
+        "pacts": state.pacts,
+        "expired": expired,
         "listeners": state.listeners,
         "reload": state.reload,
         "reloads": {"loaded": loaded, "unchanged": unchanged, "refused": refused},

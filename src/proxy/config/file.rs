@@ -227,8 +227,8 @@ impl Config {
         }
         if self.pacts.len() > 1 {
             let span = root.node("pacts").map_or_else(|| root.span(), |n| n.span);
-            out.error("not_in_this_build", "pacts", span, format!("{} pacts; this build enforces one", self.pacts.len()))
-                .help("name the one pact of this agent; run a sidecar for each agent");
+            out.error("too_many", "pacts", span, format!("{} documents; a sidecar keeps one", self.pacts.len()))
+                .help("name the one pact of this agent, or a portfolio that says which tasks stand under which of its pacts");
         }
         if !self.facts.is_empty() && !self.listen.is_empty() && !self.listen.iter().any(|l| l.lane == Lane::Inbound) {
             let span = root.node("facts").map_or_else(|| root.span(), |n| n.span);

@@ -29,6 +29,15 @@ pub struct Accept {
 pub enum Refused {
     /// A file cannot be read.
     Unreadable(String),
+    /// Something of one of several: of which pact or file, and what.
+    Of(String, Box<Self>),
+    /// The portfolio is of another agent.
+    OtherAgent {
+        /// Whose it is.
+        portfolio: String,
+        /// Who is here.
+        here: String,
+    },
     /// A document has mistakes: all of them, rendered.
     Broken(String),
     /// The pact may not be enforced here and now.
@@ -50,10 +59,17 @@ pub enum Refused {
 }
 
 impl Refused {
+    /// The same with the pact or file that it is about.
+    pub(super) fn of(self, called: String) -> Self {
+        Self::Of(called, Box::new(self))
+    }
+
     /// Stable word for metrics, records and `/readyz`.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Unreadable(_) => "unreadable",
+            Self::Of(_, refused) => refused.code(),
+            Self::OtherAgent { .. } => "wrong_audience",
             Self::Broken(_) => "broken",
             Self::Pact(error) => error.code(),
             Self::Uncompilable(_) => "uncompilable",
@@ -72,6 +88,8 @@ impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(why) | Self::Broken(why) | Self::Uncompilable(why) | Self::Memory(why) => f.write_str(why),
+            Self::Of(called, refused) => write!(f, "{called}: {refused}"),
+            Self::OtherAgent { portfolio, here } => write!(f, "the portfolio is of {portfolio}, and this is {here}"),
             Self::Image(name, error) => write!(f, "{name}: {error}"),
             Self::Pact(error) => write!(f, "{error}"),
             Self::Unenforced(predicates) => {

@@ -15,7 +15,8 @@ use crate::pact::{Packs, PactError, SealedPact, vouch};
 use crate::proxy::store::{Row, Shelved, Standing, StoreError, history};
 
 use super::decide::Refused;
-use super::load::{Terms, document};
+use super::load::Terms;
+use super::named::document;
 use super::run::{Did, Reloader};
 
 /// What became of a pact that was sent.
@@ -170,7 +171,9 @@ impl Reloader {
                     .to_owned()
             }
             Standing::Stored => {
-                format!("it is kept and does not come into force: this sidecar enforces {}, as `pacts` says", self.in_force.pact)
+                let enforced: Vec<&str> = self.in_force.pacts.iter().map(|pact| pact.pact.as_str()).collect();
+                let enforced = enforced.join(", ");
+                format!("it is kept and does not come into force: this sidecar enforces {enforced}, as `pacts` says")
             }
         };
         Kept { row, standing, means, comparison, known }

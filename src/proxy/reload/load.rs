@@ -1,18 +1,23 @@
-//! From files to a program that may come into force: read, verify, compile, try its own cases.
+//! From files to a program that may come into force: read, verify, choose, compile, try the pacts' own cases.
 //!
-//! Each file is read once, so that what was verified is what is compiled. Nothing here changes state.
+//! Each pact is decided by itself; then all are compiled together, and come into force together or not at all. Nothing
+//! here changes state.
+//!
+//! In trusted mode the store comes before the file. Of each pact those count that are kept, due, greater than what the
+//! config names and may come into force by themselves, and what the config names. First the greatest of each are tried
+//! together. Where they do not stand together (they cannot be compiled or enforced, or fail a case), it begins with the
+//! least of each and raises one pact after the other, in the order of the portfolio and with the others as chosen so
+//! far, to the greatest with which the whole stands. A version that was passed over says why. So there are at most as
+//! many trials as versions, and two more.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::base::limits::{DOCUMENT_MAX, IMAGE_MAX};
 use crate::base::names::{Lane, Mode};
 use crate::base::verdict::Severity;
-use crate::pact::{CheckedPact, Demands, Packs, Role, SealedPact, TrustFile, is_portfolio, read, read_trust, vouch};
+use crate::pact::{Demands, Packs, Portfolio, Role, SealedPact, TrustFile, read_trust, vouch};
 use crate::program::Program;
-use crate::program::compile::compile_one;
-use crate::program::image::{Image, ImageError};
-use crate::program::link::Member;
+use crate::program::link::{Member, together};
 use crate::proxy::config::{Config, FactsMissing};
 use crate::proxy::identity::{Resolver, Web};
 use crate::proxy::store::{Passed, Shelved, Store, history};
@@ -20,22 +25,35 @@ use crate::seal::Digest;
 use crate::trial::case;
 
 use super::decide::{Accept, Refused, decide};
-use super::memory::{InForce, Memory};
+use super::memory::{InForce, Memory, PactsInForce};
+use super::named::{Named, called, text_of};
 
-/// The pact of a sidecar that was given none.
-const OBSERVE: &str = include_str!("observe.pact.yaml");
+/// The fact by which a portfolio knows which pacts govern.
+const TASK: &str = "task.type";
 
-/// A pact that may come into force.
+/// Pacts that may come into force together.
 #[derive(Debug)]
 pub(crate) struct Loaded {
-    /// The decision with its proof.
-    pub(crate) accept: Accept,
-    /// What it compiles to.
+    /// The decision on each with its proof, in the order of the portfolio.
+    pub(crate) accepts: Vec<Accept>,
+    /// The portfolio that holds them; none: a pact by itself.
+    pub(crate) portfolio: Option<Portfolio>,
+    /// What they compile to.
     pub(crate) program: Arc<Program>,
-    /// Digest of the image it came from.
+    /// Digest of the image they came from.
     pub(crate) image: Option<Digest>,
+    /// Files they came from beside the one that the config names.
+    pub(crate) files: Vec<PathBuf>,
     /// What is known of the pacts from then on.
     pub(crate) shelved: Shelved,
+}
+
+impl Loaded {
+    /// What is in force with it.
+    pub(crate) fn in_force(&self) -> PactsInForce {
+        let pacts = self.accepts.iter().map(|accept| accept.in_force.clone()).collect();
+        PactsInForce { portfolio: self.portfolio.clone(), pacts }
+    }
 }
 
 /// On whose word a deployment takes pacts, read anew each time.
@@ -72,23 +90,17 @@ impl Terms {
     }
 }
 
-/// What comes before the store is looked at: the document that the config names.
-struct Base {
-    sealed: Arc<SealedPact>,
-    image: Option<Image>,
-}
-
 /// What runs now.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Running<'a> {
-    /// The pact in force.
-    pub(crate) in_force: &'a InForce,
-    /// What it was compiled to.
+    /// The pacts in force.
+    pub(crate) in_force: &'a PactsInForce,
+    /// What they were compiled to.
     pub(crate) program: &'a Arc<Program>,
 }
 
-/// Reads what the config names and brings it as far as it goes without changing anything. In trusted mode the
-/// store comes first: of what it keeps of the same pact, the greatest version that is due and may be enforced.
+/// Reads what the config names, looks at what the store keeps of it, and brings it as far as it goes without changing
+/// anything.
 ///
 /// # Errors
 /// Why it may not come into force.
@@ -100,49 +112,22 @@ pub(crate) fn load(
     now_us: i64,
 ) -> Result<Loaded, Refused> {
     let terms = Terms::read(config, now_us)?;
-    let attempt = Attempt { config, running, memory, now_us };
-    let mut loaded = found(&attempt, &terms.demands(config, now_us), store)?;
-    loaded.shelved.notes = terms.notes;
-    Ok(loaded)
-}
-
-fn found(attempt: &Attempt<'_>, demands: &Demands<'_>, store: &Store) -> Result<Loaded, Refused> {
-    let config = attempt.config;
-    let Some(path) = config.pacts.first() else {
-        let base = Arc::new(SealedPact::new(document("the built-in pact", OBSERVE, Packs::shipped())?)?);
-        let ready = attempt.ready(&base, None, &Demands { trust: None, agent: None, ..*demands })?;
-        return Ok(ready.loaded(store, &base, demands, &[]));
-    };
-    let base = base(path, config, demands)?;
-    let mut passed = Vec::new();
-    for sealed in newer(store, &base.sealed, demands) {
-        match attempt.ready(&sealed, None, demands) {
-            Ok(ready) => return Ok(ready.loaded(store, &base.sealed, demands, &passed)),
-            Err(refused) => {
-                let version = sealed.checked().pact().version;
-                tracing::warn!(%version, code = refused.code(), "a pact of the store is due and does not come into force: {refused}");
-                let digest = sealed.checked().digest();
-                passed.push(Passed { digest, code: refused.code(), why: refused.to_string() });
-            }
-        }
+    let demands = terms.demands(config, now_us);
+    let named = Named::read(config, &demands)?;
+    // Nobody vouches for the built-in pact, and it binds whoever is there.
+    let own = if config.pacts.is_empty() { Demands { trust: None, agent: None, ..demands } } else { demands };
+    let mut attempt = Attempt { config, running, memory, named: &named, now_us, passed: Vec::new() };
+    let mut members = Vec::with_capacity(named.pacts.len());
+    for base in &named.pacts {
+        members.push(attempt.candidates(base, store, &own)?);
     }
-    Ok(attempt.ready(&base.sealed, base.image.as_ref(), demands)?.loaded(store, &base.sealed, demands, &passed))
-}
-
-/// The document in a file, or in the image in that file.
-fn base(path: &Path, config: &Config, demands: &Demands<'_>) -> Result<Base, Refused> {
-    let packs = Packs::shipped();
-    let name = path.display().to_string();
-    let bytes = bytes(path, IMAGE_MAX)?;
-    if path.extension().is_some_and(|e| e == "pactc") {
-        let image = Image::read(&bytes).and_then(|image| signed(config, demands, image));
-        let image = image.map_err(|error| Refused::Image(name.clone(), error))?;
-        let text = image.pacts().first().map(AsRef::as_ref).unwrap_or_default();
-        let sealed = SealedPact::new(document(&name, text, packs)?)?;
-        return Ok(Base { sealed: Arc::new(sealed), image: Some(image) });
-    }
-    let text = String::from_utf8(bytes).map_err(|_| Refused::Broken(format!("{name}: is not UTF-8")))?;
-    Ok(Base { sealed: Arc::new(SealedPact::new(document(&name, &text, packs)?)?), image: None })
+    let (accepts, Made { program, image }) = attempt.choose(&members)?;
+    let accepts: Vec<Accept> = accepts.into_iter().cloned().collect();
+    let in_force: Vec<Digest> = accepts.iter().map(|accept| accept.in_force.digest).collect();
+    let mut shelved = Shelved::of(store, &named.pacts, &in_force, &demands, &attempt.passed);
+    shelved.notes = terms.notes;
+    shelved.notes.extend(taskless(config, named.portfolio.as_ref()));
+    Ok(Loaded { accepts, portfolio: named.portfolio, program, image, files: named.files, shelved })
 }
 
 /// What the store keeps beyond the document that the config names, as far as it is due; the greatest first.
@@ -162,82 +147,124 @@ struct Attempt<'a> {
     config: &'a Config,
     running: Option<Running<'a>>,
     memory: &'a Memory,
+    named: &'a Named,
     now_us: i64,
+    /// Versions that are due and do not come into force.
+    passed: Vec<Passed>,
 }
 
-/// A document that may come into force.
-struct Ready {
-    accept: Accept,
+/// A program that may come into force, and the image it came from.
+struct Made {
     program: Arc<Program>,
     image: Option<Digest>,
 }
 
-impl Ready {
-    fn loaded(self, store: &Store, base: &Arc<SealedPact>, demands: &Demands<'_>, passed: &[Passed]) -> Loaded {
-        let shelved = Shelved::of(store, base, &self.accept.in_force.digest, demands, passed);
-        Loaded { accept: self.accept, program: self.program, image: self.image, shelved }
-    }
-}
-
 impl Attempt<'_> {
-    fn ready(&self, sealed: &SealedPact, image: Option<&Image>, demands: &Demands<'_>) -> Result<Ready, Refused> {
-        let Self { config, running, memory, now_us } = *self;
-        let accept = decide(running.map(|r| r.in_force), sealed.clone(), demands, memory)?;
-        let checked = accept.verified.checked();
-        let packs = Packs::shipped();
-        if let Some(running) = running.filter(|_| accept.unchanged && image.is_none()) {
-            // The packs are those of this binary, so the same document compiles to the same program.
-            enforceable(config, running.program)?;
-            return Ok(Ready { program: Arc::clone(running.program), accept, image: None });
+    /// The versions of a pact that may come into force by themselves, the greatest first; never none.
+    fn candidates(&mut self, base: &Arc<SealedPact>, store: &Store, demands: &Demands<'_>) -> Result<Vec<Accept>, Refused> {
+        let mut accepted = Vec::new();
+        for sealed in newer(store, base, demands) {
+            match self.decided(&sealed, demands) {
+                Ok(accept) => accepted.push(accept),
+                Err(refused) => self.pass(&sealed, &refused),
+            }
         }
+        match self.decided(base, demands) {
+            Ok(accept) => accepted.push(accept),
+            Err(refused) if accepted.is_empty() => return Err(refused),
+            // A greater one stands in for it.
+            Err(_) => {}
+        }
+        Ok(accepted)
+    }
+
+    fn decided(&self, sealed: &SealedPact, demands: &Demands<'_>) -> Result<Accept, Refused> {
+        let pact = sealed.checked().pact();
+        let of = |current: &&InForce| current.pact == pact.id && current.agent == pact.subject.agent;
+        let current = self.running.and_then(|running| running.in_force.pacts.iter().find(of));
+        let refused = |error| Refused::Pact(error).of(called(sealed.checked()));
+        decide(current, sealed.clone(), demands, self.memory).map_err(refused)
+    }
+
+    /// Notes that a version of the store does not come into force.
+    fn pass(&mut self, sealed: &SealedPact, refused: &Refused) {
+        let (checked, code) = (sealed.checked(), refused.code());
+        let (pact, version) = (&checked.pact().id, checked.pact().version);
+        tracing::warn!(%pact, %version, code, "a pact of the store is due and does not come into force: {refused}");
+        self.passed.push(Passed { digest: checked.digest(), code, why: refused.to_string() });
+    }
+
+    /// Of each pact the version that comes into force, and what they compile to.
+    fn choose<'m>(&mut self, members: &'m [Vec<Accept>]) -> Result<(Vec<&'m Accept>, Made), Refused> {
+        let greatest: Vec<&Accept> = members.iter().filter_map(|versions| versions.first()).collect();
+        let mut refused = match self.made(&greatest) {
+            Ok(made) => return Ok((greatest, made)),
+            Err(refused) => Some(refused),
+        };
+        let mut chosen: Vec<&Accept> = members.iter().filter_map(|versions| versions.last()).collect();
+        // The greatest are not tried twice.
+        let mut once = |attempt: &Self, chosen: &[&Accept]| match refused.take_if(|_| *chosen == *greatest) {
+            Some(refused) => Err(refused),
+            None => attempt.made(chosen),
+        };
+        let mut stands = None;
+        for (at, versions) in members.iter().enumerate() {
+            for version in versions.iter().take(versions.len().saturating_sub(1)) {
+                let raised: Vec<&Accept> =
+                    chosen.iter().enumerate().map(|(n, other)| if n == at { version } else { *other }).collect();
+                match once(self, &raised) {
+                    Ok(made) => {
+                        (chosen, stands) = (raised, Some(made));
+                        break;
+                    }
+                    Err(refused) => self.pass(version.verified.sealed(), &refused),
+                }
+            }
+        }
+        let made = stands.map_or_else(|| once(self, &chosen), Ok)?;
+        Ok((chosen, made))
+    }
+
+    /// Compiles pacts together and tries them.
+    fn made(&self, accepts: &[&Accept]) -> Result<Made, Refused> {
+        let portfolio = self.named.portfolio.as_ref();
+        let as_named = || accepts.iter().map(|a| a.in_force.digest).eq(self.named.pacts.iter().map(|p| p.checked().digest()));
+        let image = self.named.image.as_ref().filter(|_| as_named());
+        let same = |running: &Running<'_>| running.in_force.are(portfolio, accepts.iter().map(|accept| &accept.in_force));
+        if let Some(running) = self.running.filter(|running| image.is_none() && same(running)) {
+            // The packs are those of this binary, so the same documents compile to the same program.
+            enforceable(self.config, running.program)?;
+            return Ok(Made { program: Arc::clone(running.program), image: None });
+        }
+        let members: Vec<Member<'_>> =
+            accepts.iter().map(|a| Member { pact: a.verified.checked(), signed: a.in_force.signed }).collect();
+        let ids = || accepts.iter().map(|accept| accept.in_force.pact.as_str());
         let program = match image {
-            Some(image) => image
-                .program(&[Member { pact: checked, signed: accept.in_force.signed }], packs)
-                .map_err(|error| Refused::Image(checked.pact().id.clone(), error))?,
-            None => compile_one(checked, accept.in_force.signed, packs)
-                .map_err(|mistakes| Refused::Uncompilable(mistakes.render(&checked.pact().id, "")))?,
+            Some(image) => image.program(&members, Packs::shipped()).map_err(|error| self.named.damaged(error))?,
+            None => {
+                together(portfolio, &members, Packs::shipped()).map_err(|mistakes| self.named.uncompilable(&mistakes, ids()))?
+            }
         };
         let program = Arc::new(program);
-        enforceable(config, &program)?;
-        tried(&program, checked, now_us)?;
-        Ok(Ready { accept, program, image: image.map(|i| *i.digest()) })
+        enforceable(self.config, &program)?;
+        for accept in accepts {
+            tried(&program, accept, portfolio.is_some(), self.now_us)?;
+        }
+        Ok(Made { program, image: image.map(|i| *i.digest()) })
     }
-}
-
-fn bytes(path: &Path, most: usize) -> Result<Vec<u8>, Refused> {
-    let wrong = |why: String| Refused::Unreadable(format!("{}: {why}", path.display()));
-    let size = std::fs::metadata(path).map_err(|e| wrong(e.to_string()))?.len();
-    if size > most as u64 {
-        return Err(wrong(format!("has {size} bytes; the limit is {most}")));
-    }
-    std::fs::read(path).map_err(|e| wrong(e.to_string()))
-}
-
-pub(super) fn document(name: &str, text: &str, packs: &Packs) -> Result<CheckedPact, Refused> {
-    if is_portfolio(text) {
-        let why =
-            "is a portfolio, and the sidecar of this build loads one pact; `check`, `judge` and `test` read portfolios, and";
-        return Err(Refused::Broken(format!("{name}: {why} `program::link` links them for a `GuardLayer`")));
-    }
-    let (checked, mistakes) = read(text, packs);
-    checked.ok_or_else(|| Refused::Broken(mistakes.render(name, text).trim_end().to_owned()))
 }
 
 fn trust_file(path: &Path) -> Result<TrustFile, Refused> {
-    let name = path.display().to_string();
-    let text = String::from_utf8(bytes(path, DOCUMENT_MAX)?).map_err(|_| Refused::Broken(format!("{name}: is not UTF-8")))?;
+    let (name, text) = (path.display().to_string(), text_of(path)?);
     let (trust, mistakes) = read_trust(&text);
     trust.ok_or_else(|| Refused::Broken(mistakes.render(&name, &text).trim_end().to_owned()))
 }
 
-/// Where the deployment names who signs images, only theirs count.
-fn signed(config: &Config, demands: &Demands<'_>, image: Image) -> Result<Image, ImageError> {
-    let Some(trust) = demands.trust else { return Ok(image) };
-    let mut named = config.trust.iter().flat_map(|t| &t.images).chain(&trust.images).peekable();
-    if named.peek().is_some() {
-        image.check_signer(trust, named, demands.now)?;
-    }
-    Ok(image)
+/// What people should know where a portfolio parts tasks, and nothing tells which one it is.
+fn taskless(config: &Config, portfolio: Option<&Portfolio>) -> Option<String> {
+    let parted = portfolio.is_some_and(|portfolio| !portfolio.tasks().is_empty());
+    let blind = parted && !config.facts.iter().any(|source| source.fact == TASK);
+    blind.then(|| format!("nothing under `facts` tells `{TASK}`: every exchange stands under all pacts of the portfolio"))
 }
 
 /// Nothing critical or major stays unchecked in `enforce` unless the operator said so.
@@ -271,8 +298,11 @@ fn enforceable(config: &Config, program: &Program) -> Result<(), Refused> {
     Ok(())
 }
 
-fn tried(program: &Arc<Program>, checked: &CheckedPact, now_us: i64) -> Result<(), Refused> {
-    let outcomes = case::run(program, &checked.pact().cases, now_us);
+/// Tries the cases of a pact: by itself to the letter, in a portfolio within the whole.
+fn tried(program: &Arc<Program>, accept: &Accept, within: bool, now_us: i64) -> Result<(), Refused> {
+    let checked = accept.verified.checked();
+    let pact = checked.pact();
+    let outcomes = if within { case::run_within(program, pact, now_us) } else { case::run(program, &pact.cases, now_us) };
     if outcomes.passed() {
         return Ok(());
     }
@@ -280,5 +310,5 @@ fn tried(program: &Arc<Program>, checked: &CheckedPact, now_us: i64) -> Result<(
         let why = c.why.clone().unwrap_or_else(|| format!("expected {}, got {}", c.expected, c.act));
         format!("{} (line {}): {why}", c.name, c.line)
     });
-    Err(Refused::Cases(failed.collect()))
+    Err(Refused::Cases(failed.collect()).of(called(checked)))
 }

@@ -9,6 +9,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::base::limits::DOCUMENT_MAX;
+use crate::pact::Portfolio;
 use crate::pact::term::SemVer;
 use crate::proxy::error::ProxyError;
 use crate::seal::Digest;
@@ -31,6 +32,27 @@ pub struct InForce {
     pub signed: bool,
     /// First second no longer in force.
     pub expires: Option<i64>,
+}
+
+/// The pacts in force together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PactsInForce {
+    /// The portfolio that holds them; none: a pact by itself.
+    pub portfolio: Option<Portfolio>,
+    /// Each, in its order.
+    pub pacts: Vec<InForce>,
+}
+
+impl PactsInForce {
+    /// Whether they are these.
+    pub fn are<'p>(&self, portfolio: Option<&Portfolio>, pacts: impl Iterator<Item = &'p InForce>) -> bool {
+        let same = match (&self.portfolio, portfolio) {
+            (Some(own), Some(other)) => own.says(other),
+            (None, None) => true,
+            _ => false,
+        };
+        same && pacts.eq(&self.pacts)
+    }
 }
 
 /// What was seen.

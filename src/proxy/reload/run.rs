@@ -17,9 +17,9 @@ use crate::proxy::state::{PactState, Shared};
 use crate::proxy::store::{Shelf, Store};
 use crate::seal::Digest;
 
-use super::decide::Refused;
+use super::decide::{Accept, Refused};
 use super::load::{Loaded, Running, load};
-use super::memory::{InForce, Memory};
+use super::memory::{InForce, Memory, PactsInForce};
 
 /// Holds what is in force and replaces it.
 #[derive(Debug)]
@@ -27,9 +27,11 @@ pub(crate) struct Reloader {
     path: Option<PathBuf>,
     pub(super) config: Arc<Config>,
     live: Live,
-    pub(super) in_force: InForce,
+    pub(super) in_force: PactsInForce,
+    /// The files of pacts beside the one that the config names.
+    files: Vec<PathBuf>,
     pub(super) memory: Memory,
-    /// What is kept of pacts beside the one that the config names.
+    /// What is kept of pacts beside those that the config names.
     pub(super) store: Store,
     shelf: Shelf,
     pub(super) told: Teller,
@@ -57,10 +59,10 @@ pub(crate) enum Did {
 }
 
 impl Reloader {
-    /// Brings the first pact into force.
+    /// Brings the first pacts into force.
     ///
     /// # Errors
-    /// It may not be; or what was seen before cannot be read.
+    /// They may not be; or what was seen before cannot be read.
     pub(crate) fn start(config: Config, path: Option<PathBuf>, told: Teller) -> Result<Self, ProxyError> {
         let mut memory = Memory::open(&config.evidence.dir)?;
         let store = Store::open(&config.store.dir)?;
@@ -84,7 +86,8 @@ impl Reloader {
             path,
             config: Arc::new(config),
             live: Live::new(Arc::clone(&loaded.program)),
-            in_force: loaded.accept.in_force,
+            in_force: loaded.in_force(),
+            files: loaded.files,
             memory,
             store,
             shelf,
@@ -111,7 +114,7 @@ impl Reloader {
     /// The files whose change calls for a reload.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let trust = self.config.trust.as_ref().map(|t| &t.keys);
-        self.path.iter().chain(&self.config.pacts).chain(trust).cloned().collect()
+        self.path.iter().chain(&self.config.pacts).chain(&self.files).chain(trust).cloned().collect()
     }
 
     /// Reads everything anew. `asked`: by a person or a signal, so that the outcome is told even where
@@ -157,7 +160,8 @@ impl Reloader {
         let running = Running { in_force: &self.in_force, program: &program };
         let mut loaded = load(&config, Some(running), &self.memory, &self.store, self.told.clock.wall_us())?;
         let shelved = std::mem::take(&mut loaded.shelved);
-        let same = loaded.accept.unchanged && loaded.program.digest() == program.digest();
+        let pacts = loaded.accepts.iter().map(|accept| &accept.in_force);
+        let same = self.in_force.are(loaded.portfolio.as_ref(), pacts) && loaded.program.digest() == program.digest();
         if same && config == *self.config {
             self.shelf.put(shelved);
             return Ok(false);
@@ -168,7 +172,8 @@ impl Reloader {
         }
         self.shelf.put(shelved);
         self.told.loaded(&config, &loaded);
-        self.in_force = loaded.accept.in_force;
+        self.in_force = loaded.in_force();
+        self.files = loaded.files;
         self.config = Arc::new(config);
         Ok(true)
     }
@@ -199,10 +204,11 @@ fn fixed(old: &Config, new: &Config) -> Result<(), Refused> {
     changed.iter().find(|(_, changed)| *changed).map_or(Ok(()), |(what, _)| Err(Refused::NeedsRestart(what)))
 }
 
-/// Writes the version down before it comes into force: a crash in between forgets nothing.
+/// Writes the versions down before any comes into force: a crash in between forgets nothing.
 fn remember(memory: &mut Memory, config: &Config, loaded: Loaded) -> Result<Loaded, Refused> {
     let mut next = memory.clone();
-    if next.note(&loaded.accept.in_force) {
+    let news = loaded.accepts.iter().filter(|accept| next.note(&accept.in_force)).count();
+    if news > 0 {
         next.save(&config.evidence.dir).map_err(|error| Refused::Memory(error.to_string()))?;
         *memory = next;
     }
@@ -211,10 +217,12 @@ fn remember(memory: &mut Memory, config: &Config, loaded: Loaded) -> Result<Load
 
 impl Teller {
     fn loaded(&self, config: &Config, loaded: &Loaded) {
-        let pact = &loaded.accept.in_force;
         telemetry::reload("loaded");
-        tracing::info!(pact = %pact.pact, version = %pact.version, signed = pact.signed, "the pact is in force");
-        if !pact.signed {
+        for Accept { in_force: pact, .. } in &loaded.accepts {
+            tracing::info!(pact = %pact.pact, version = %pact.version, signed = pact.signed, "the pact is in force");
+        }
+        let signed = loaded.accepts.iter().all(|accept| accept.in_force.signed);
+        if !signed {
             tracing::warn!("development mode: there is no trust file, and nobody vouches for the pact");
         }
         let mut record = record("loaded", None);
@@ -229,29 +237,16 @@ impl Teller {
                 Some(LoadedPack { digest, pack: (&*p.name).into(), version: (&*p.version).into() })
             })
             .collect();
-        record.pacts = vec![LoadedPact {
-            digest: pact.digest,
-            id: pact.pact.as_str().into(),
-            signed: pact.signed,
-            version: pact.version.to_string().into(),
-        }];
+        record.pacts = loaded.accepts.iter().map(|accept| loaded_pact(&accept.in_force)).collect();
         record.predicates = LongList(loaded.program.predicates().iter().map(|p| (&*p.id).into()).collect());
         record.routes =
             config.listen.iter().map(|l| RouteMode { mode: config.route(&l.name).mode, route: l.name.as_str().into() }).collect();
-        record.signed = pact.signed;
-        if pact.signed {
-            record.signers = loaded
-                .accept
-                .verified
-                .sealed()
-                .signatures()
-                .iter()
-                .map(|s| Signer { by: s.by.as_str().into(), role: s.role.as_str().into() })
-                .collect();
-        }
+        record.signed = signed;
+        record.signers = signers(&loaded.accepts);
         self.write(record);
-        let state = pact_state(pact, &loaded.program);
-        self.state.change(|s| s.pact = Some(state));
+        let pacts = loaded.accepts.iter().enumerate().map(|(at, a)| pact_state(at as u32, &a.in_force, &loaded.program));
+        let pacts = pacts.collect();
+        self.state.change(|s| s.pacts = pacts);
         self.state.reloaded("loaded", None, self.clock.wall_us());
     }
 
@@ -289,7 +284,32 @@ fn record(result: &'static str, reason: Option<String>) -> PactLoad {
     PactLoad { result: Text::from(result), reason: reason.map(Text::from), ..PactLoad::default() }
 }
 
-fn pact_state(pact: &InForce, program: &Program) -> PactState {
+fn loaded_pact(pact: &InForce) -> LoadedPact {
+    LoadedPact {
+        digest: pact.digest,
+        id: pact.pact.as_str().into(),
+        signed: pact.signed,
+        version: pact.version.to_string().into(),
+    }
+}
+
+/// Who signed the pacts that count as signed, each once as what they did.
+fn signers(accepts: &[Accept]) -> Vec<Signer> {
+    let mut out: Vec<Signer> = Vec::new();
+    for accept in accepts.iter().filter(|accept| accept.in_force.signed) {
+        for s in accept.verified.sealed().signatures() {
+            let signer = Signer { by: s.by.as_str().into(), role: s.role.as_str().into() };
+            if !out.contains(&signer) {
+                out.push(signer);
+            }
+        }
+    }
+    out
+}
+
+/// The pact at this place of the program, for who asks.
+fn pact_state(at: u32, pact: &InForce, program: &Program) -> PactState {
+    let own = || program.predicates_of(at);
     PactState {
         pact: pact.pact.clone(),
         version: pact.version.to_string(),
@@ -297,7 +317,7 @@ fn pact_state(pact: &InForce, program: &Program) -> PactState {
         digest: pact.digest.hex(),
         signed: pact.signed,
         expires: pact.expires,
-        predicates: program.predicates().iter().filter(|p| !p.stages.is_empty()).count(),
-        unenforced: program.predicates().iter().filter(|p| p.unenforced.is_some()).map(|p| p.id.to_string()).collect(),
+        predicates: own().filter(|p| !p.stages.is_empty()).count(),
+        unenforced: own().filter(|p| p.unenforced.is_some()).map(|p| p.id.to_string()).collect(),
     }
 }

@@ -114,22 +114,21 @@ pub struct Shelved {
 }
 
 impl Shelved {
-    /// What is known: the pact that the config names (`base`), the one in force, and all that is kept.
-    pub fn of(store: &Store, base: &Arc<SealedPact>, in_force: &Digest, demands: &Demands<'_>, passed: &[Passed]) -> Self {
+    /// What is known: the pacts that the config names (`bases`), those in force, and all that is kept.
+    pub fn of(store: &Store, bases: &[Arc<SealedPact>], in_force: &[Digest], demands: &Demands<'_>, passed: &[Passed]) -> Self {
         let key = |sealed: &SealedPact| {
             let pact = sealed.checked().pact();
             (pact.id.clone(), pact.subject.agent.clone())
         };
-        let own = key(base);
-        let mut keys: Vec<_> = store.kept().iter().map(|s| key(s)).chain([own.clone()]).collect();
+        let mut keys: Vec<_> = store.kept().iter().chain(bases).map(|s| key(s)).collect();
         keys.sort_unstable();
         keys.dedup();
         let mut rows = Vec::new();
         for (pact, agent) in keys {
-            let here = (&pact, &agent) == (&own.0, &own.1);
-            let history = history(store, &pact, agent.as_deref(), here.then_some(base), demands);
-            let active = here.then(|| history.versions().iter().find(|v| v.sealed.checked().digest() == *in_force)).flatten();
-            let active = active.map(Version::number);
+            let base = bases.iter().find(|base| key(base) == (pact.clone(), agent.clone()));
+            let history = history(store, &pact, agent.as_deref(), base, demands);
+            let mut versions = history.versions().iter().filter(|_| base.is_some());
+            let active = versions.find(|v| in_force.contains(&v.sealed.checked().digest())).map(Version::number);
             let mut group: Vec<Row> = history
                 .versions()
                 .iter()
@@ -142,7 +141,7 @@ impl Shelved {
                         notice: v.notice,
                         problem: passed.iter().find(|p| p.digest == digest).map(|p| (p.code, p.why.clone())),
                         active: active == Some(v.number()),
-                        comes: here && demands.trust.is_some() && active.is_some_and(|a| v.number() > a),
+                        comes: base.is_some() && demands.trust.is_some() && active.is_some_and(|a| v.number() > a),
                         superseded: active.is_some_and(|a| v.number() < a),
                         sealed: Arc::clone(&v.sealed),
                     }
@@ -232,12 +231,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (store, base) = (Store::open(dir.path()).unwrap(), pact("a", "1.0.0"));
         let demands = Demands { trust: None, require: &[], agent: None, now: 1_790_000_000 };
-        let shelved = Shelved::of(&store, &base, &base.checked().digest(), &demands, &[]);
+        let shelved = Shelved::of(&store, &[Arc::clone(&base)], &[base.checked().digest()], &demands, &[]);
         assert_eq!(shelved.rows.len(), 1);
         assert!(shelved.rows[0].active && !shelved.rows[0].signed && !shelved.rows[0].comes);
         // Nor what is in force of itself, such as the built-in pact, by a trust file that does not know it.
         let trust = crate::pact::TrustFile::default();
-        let shelved = Shelved::of(&store, &base, &base.checked().digest(), &Demands { trust: Some(&trust), ..demands }, &[]);
+        let shelved = Shelved::of(
+            &store,
+            &[Arc::clone(&base)],
+            &[base.checked().digest()],
+            &Demands { trust: Some(&trust), ..demands },
+            &[],
+        );
         assert!(shelved.rows[0].active && !shelved.rows[0].signed);
     }
 }
