@@ -63,9 +63,7 @@ pub(super) fn read(path: &Path, packs: &Packs, screen: &mut Screen) -> Result<Op
             files.collect::<Result<_, _>>()?
         }
     };
-    let Some(pacts) = read.into_iter().collect() else { return Ok(None) };
-    folio.pacts = pacts;
-    Ok(Some(folio))
+    Ok(read.into_iter().collect::<Option<_>>().map(|pacts| Folio { pacts, ..folio }))
 }
 
 /// What a file compiles to, for commands that cannot go on without.

@@ -112,6 +112,21 @@ pacts:
     }
 
     #[test]
+    fn comments_change_nothing_of_what_it_says() {
+        let read = |text: &str| read_portfolio(text).0.unwrap();
+        assert!(sample().says(&read(&format!("# of the desk\n{SAMPLE}"))));
+        for (from, to) in [
+            ("agents:desk", "agents:other"),
+            ("billing.yaml", "other.yaml"),
+            ("[support, routing]", "[support]"),
+            ("{pact: house.yaml, weight: 0.15}", "{pact: house.yaml, tasks: [support], weight: 0.15}"),
+        ] {
+            assert!(SAMPLE.contains(from) && !sample().says(&read(&SAMPLE.replace(from, to))), "{from}");
+        }
+        assert!(!sample().says(&read(&SAMPLE.replace("0.40", "0.41").replace("0.45", "0.44"))));
+    }
+
+    #[test]
     fn a_composite_stands_beside_the_lowest() {
         let scores = [900, 820, 610].map(|n| Some(Decimal::from(n)));
         let composite = sample().composite(&scores).unwrap();

@@ -141,7 +141,7 @@ impl fmt::Display for ImageError {
 
 impl std::error::Error for ImageError {}
 
-/// Writes an image of a program. `pacts` are the documents it was compiled from, as sealed or as written: one, or those
+/// Writes an image of a program. `sealed` are the documents it was compiled from, as sealed or as written: one, or those
 /// of `portfolio` in its order.
 ///
 /// # Errors
@@ -149,14 +149,14 @@ impl std::error::Error for ImageError {}
 pub fn write(
     program: &Program,
     portfolio: Option<&str>,
-    pacts: &[&str],
+    sealed: &[&str],
     key: Option<&SigningKey>,
 ) -> Result<Vec<u8>, ImageError> {
     let packs: Vec<String> = program.packs().iter().map(|p| format!("{}\t{}\t{}\n", p.name, p.version, p.digest)).collect();
     let packs = packs.concat();
     let mut sections: Vec<(u32, &[u8])> = vec![(COMPILED_BY, COMPILER.as_bytes())];
     sections.extend(portfolio.map(|text| (PORTFOLIO, text.as_bytes())));
-    sections.extend(pacts.iter().map(|text| (PACT, text.as_bytes())));
+    sections.extend(sealed.iter().map(|text| (PACT, text.as_bytes())));
     sections.push((PACKS, packs.as_bytes()));
     sections.push((PROGRAM, program.digest()));
     let format = if portfolio.is_some() { FORMAT_PORTFOLIO } else { FORMAT };

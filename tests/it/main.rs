@@ -45,5 +45,6 @@ mod sockets;
 mod spared;
 mod support;
 mod tidy;
+mod together;
 mod traffic;
 mod versions;

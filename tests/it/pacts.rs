@@ -16,8 +16,8 @@ use crate::support::client::{body, http1, post};
 use crate::support::written::written;
 
 const AGENT: &str = "did:web:vendor.example:agents:first";
-const TOLD: i64 = 1_790_000_000;
-const DAY: i64 = 86_400;
+pub(crate) const TOLD: i64 = 1_790_000_000;
+pub(crate) const DAY: i64 = 86_400;
 const CLEAN: &str = r#"{"model":"m","messages":[{"role":"user","content":"Where is my order?"}]}"#;
 
 fn key(seed: u8) -> SigningKey {
@@ -35,7 +35,7 @@ fn draft(version: &str, edit: &[(&str, &str)]) -> String {
     text
 }
 
-fn seal(text: &str, signers: &[(u8, Role)], at: i64) -> String {
+pub(crate) fn seal(text: &str, signers: &[(u8, Role)], at: i64) -> String {
     let (pact, out) = read(text, Packs::shipped());
     let mut sealed = SealedPact::new(pact.unwrap_or_else(|| panic!("{}", out.render("pact", text)))).unwrap();
     for (seed, role) in signers {
@@ -44,14 +44,14 @@ fn seal(text: &str, signers: &[(u8, Role)], at: i64) -> String {
     sealed.to_json().unwrap()
 }
 
-const BOTH: &[(u8, Role)] = &[(1, Role::Agent), (2, Role::Counterparty)];
+pub(crate) const BOTH: &[(u8, Role)] = &[(1, Role::Agent), (2, Role::Counterparty)];
 const HARDER: (&str, &str) = ("score: -100", "score: -200");
 
 fn sealed(version: &str, edit: &[(&str, &str)]) -> String {
     seal(&draft(version, edit), BOTH, TOLD)
 }
 
-fn trust() -> String {
+pub(crate) fn trust() -> String {
     let key = |seed: u8| key(seed).verifying().multibase();
     format!(
         "identities:\n  - {{did: '{AGENT}', keys: [{{key: {}}}], roles: [agent]}}\n  - {{did: 'did:web:customer.example', keys: [{{key: {}}}], roles: [counterparty]}}\n",
@@ -72,7 +72,7 @@ async fn trusted() -> (House, Sidecar, Arc<ManualClock>) {
 }
 
 /// Sends a pact with the token of the house.
-async fn send(house: &House, admin: SocketAddr, text: impl Into<bytes::Bytes>) -> (StatusCode, Value) {
+pub(crate) async fn send(house: &House, admin: SocketAddr, text: impl Into<bytes::Bytes>) -> (StatusCode, Value) {
     let token = std::fs::read_to_string(house.at("log/admin.token")).unwrap();
     let request = Request::post(format!("http://{admin}/v1/pacts")).header("authorization", format!("Bearer {}", token.trim()));
     let response = http1().request(request.body(Full::new(text.into())).unwrap()).await.unwrap();

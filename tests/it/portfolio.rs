@@ -10,7 +10,7 @@ use servanda::base::verdict::Act;
 use servanda::guard::GuardLayer;
 use servanda::guard::subject::{FactKind, FactSource, Peer};
 use servanda::pact::{CheckedPact, Packs, read_portfolio};
-use servanda::program::link::{Member, Mistakes, link};
+use servanda::program::link::{Member, Mistakes, link, together};
 use servanda::program::{Live, Program};
 
 use crate::support::alphabet::{Alphabet, acts};
@@ -93,7 +93,7 @@ fn what_one_pact_forbids_no_other_allows_and_so_on() {
     against_each_alone(4, 9);
 }
 
-const SUPPORT: &str = "facts: {task.type: string, gold: bool}
+pub(crate) const SUPPORT: &str = "facts: {task.type: string, gold: bool}
 tools:
   look: {action: read, target: order, effect: read, aliases: [\"order/look\"]}
   mail: {action: send, target: customer, effect: external}
@@ -106,7 +106,7 @@ predicates:
 cases: [{at: response, text: \"Ask Globex.\", expect: block, predicate: rivals}]
 ";
 
-const BILLING: &str = "facts: {task.type: string}
+pub(crate) const BILLING: &str = "facts: {task.type: string}
 tools:
   find: {action: read, target: order, effect: read, aliases: [look]}
   pay: {action: write, target: order, effect: external}
@@ -209,6 +209,13 @@ predicates:
     let mistakes = linked(&["pact: a, weight: 0.5", "pact: b, weight: 0.5"], &[&billing, &disjoint]).unwrap_err();
     let wanted = "`billing` and `disjoint` both govern every task, and no task is allowed by both: nothing could ever pass";
     assert_eq!(told(&mistakes), [("nothing_left", wanted.to_owned())]);
+
+    let few = linked(&["pact: a, weight: 0.5", "pact: b, weight: 0.5"], &[&support]).unwrap_err();
+    assert_eq!(told(&few), [("members", "the portfolio names 2 pacts, and 1 are there".to_owned())]);
+    let members = [&support, &billing].map(|pact| Member { pact, signed: false });
+    let alone = together(None, &members, Packs::shipped()).unwrap_err();
+    assert_eq!(told(&alone), [("portfolio", "2 pacts without a portfolio".to_owned())]);
+    assert_eq!(together(None, &members[..1], Packs::shipped()).unwrap().digest(), program(&support).digest());
 
     let twice = linked(&["pact: a, weight: 0.5", "pact: b, weight: 0.5"], &[&support, &support]).unwrap_err();
     assert_eq!(told(&twice)[0].0, "duplicate");

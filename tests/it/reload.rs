@@ -54,15 +54,16 @@ fn trust(role: &str) -> String {
 struct House {
     folder: tempfile::TempDir,
     upstream: Upstream,
-    /// The pact or image that the config names.
-    pact: &'static str,
+    /// The pacts in force, as a request meets them.
+    shown: &'static str,
     /// Codes of the refusals so far.
     refusals: Vec<&'static str>,
 }
 
 impl House {
-    async fn new(pact: &'static str) -> Self {
-        let house = Self { folder: tempfile::tempdir().unwrap(), upstream: Upstream::start().await, pact, refusals: Vec::new() };
+    /// `pact` is what the config names: a pact, a portfolio or an image.
+    async fn new(pact: &str, shown: &'static str) -> Self {
+        let house = Self { folder: tempfile::tempdir().unwrap(), upstream: Upstream::start().await, shown, refusals: Vec::new() };
         house.write("trust.yaml", trust("agent"));
         let config = format!(
             "version: 1\nagent: '{AGENT}'\nlisten: [{{bind: '127.0.0.1:0', lane: inbound, upstream: '{}'}}]\n\
@@ -97,7 +98,7 @@ impl House {
     }
 
     /// What lies there now may not come into force, and everybody is told.
-    async fn refuses(&mut self, running: &Running, code: &'static str) {
+    async fn refuses(&mut self, running: &Running, code: &'static str) -> String {
         let in_log = || running.told().matches(&format!("code=\"{code}\"")).count();
         let (lines, refused) = (in_log(), refusals(running).await);
         let (status, told) = self.reload(running).await;
@@ -111,16 +112,17 @@ impl House {
             "{ready}"
         );
         assert!(ready["notes"].to_string().contains("the last reload was refused"), "{ready}");
-        assert_eq!(in_force(running).await, "first-pact@2.0.0", "after {code}");
+        assert_eq!(in_force(running).await, self.shown, "after {code}");
         self.refusals.push(code);
+        told["detail"].as_str().unwrap().to_owned()
     }
 
-    /// A good one comes into force, and the log holds each refusal with its reason.
-    async fn takes_and_ends(self, running: Running, bytes: impl AsRef<[u8]>) {
-        self.write(self.pact, bytes);
+    /// A good one comes into force, and the log holds each refusal with its reason. Gives the record of the last load.
+    async fn takes_and_ends(self, running: Running, name: &str, bytes: impl AsRef<[u8]>, shown: &str) -> Value {
+        self.write(name, bytes);
         let (status, told) = self.reload(&running).await;
         assert_eq!(status, StatusCode::OK, "{told}");
-        assert_eq!(in_force(&running).await, "first-pact@2.1.0");
+        assert_eq!(in_force(&running).await, shown);
         running.stop();
         let records = written(&self.at("log"));
         let loads: Vec<&Value> = records.iter().filter(|record| record["kind"] == "pact.load").collect();
@@ -129,7 +131,9 @@ impl House {
             let load = loads.iter().find(told).unwrap_or_else(|| panic!("{code} is not in evidence: {loads:#?}"));
             assert_eq!(load["result"], "refused");
         }
-        assert_eq!(loads.last().unwrap()["result"], "loaded");
+        let last = *loads.last().unwrap();
+        assert_eq!(last["result"], "loaded");
+        last.clone()
     }
 }
 
@@ -156,7 +160,7 @@ async fn refusals(running: &Running) -> u64 {
 
 #[tokio::test]
 async fn no_bad_pact_comes_into_force() {
-    let mut house = House::new("first.pact.json").await;
+    let mut house = House::new("first.pact.json", "first-pact@2.0.0").await;
     house.write("first.pact.json", sealed(&minimal("2.0.0")));
     let running = house.start();
     assert_eq!(in_force(&running).await, "first-pact@2.0.0");
@@ -190,16 +194,23 @@ async fn no_bad_pact_comes_into_force() {
     house.refuses(&running, "broken").await;
     house.write("first.pact.json", sealed(&minimal("2.0.0")));
     house.write("trust.yaml", trust("agent"));
-    house.takes_and_ends(running, sealed(&minimal("2.1.0"))).await;
+    house.takes_and_ends(running, "first.pact.json", sealed(&minimal("2.1.0")), "first-pact@2.1.0").await;
 }
 
 /// An image of this pact, signed by the key of that seed.
 fn image(folder: &Path, pact: &str, seed: Option<u8>) -> Vec<u8> {
+    compiled(folder, &[("p.pact.json", pact)], seed)
+}
+
+/// An image of the first of these documents, signed by the key of that seed.
+fn compiled(folder: &Path, documents: &[(&str, &str)], seed: Option<u8>) -> Vec<u8> {
     let make = folder.join("make");
     std::fs::create_dir_all(&make).unwrap();
-    std::fs::write(make.join("p.pact.json"), pact).unwrap();
+    for (name, text) in documents {
+        std::fs::write(make.join(name), text).unwrap();
+    }
     let name = seed.map(|seed| format!("key-{seed}"));
-    let mut arguments = vec!["compile", "p.pact.json", "-o", "out.pactc"];
+    let mut arguments = vec!["compile", documents[0].0, "-o", "out.pactc"];
     if let (Some(seed), Some(name)) = (seed, &name) {
         if !make.join(name).exists() {
             key(seed).to_file(&make.join(name)).unwrap();
@@ -213,7 +224,7 @@ fn image(folder: &Path, pact: &str, seed: Option<u8>) -> Vec<u8> {
 
 #[tokio::test]
 async fn no_bad_image_comes_into_force() {
-    let mut house = House::new("first.pactc").await;
+    let mut house = House::new("first.pactc", "first-pact@2.0.0").await;
     let folder = house.folder.path().to_owned();
     let pact = |version: &str| sealed(&minimal(version));
     let flipped = |from_end: usize| {
@@ -252,5 +263,121 @@ async fn no_bad_image_comes_into_force() {
         house.refuses(&running, code).await;
     }
     let good = image(&folder, &pact("2.1.0"), Some(5));
-    house.takes_and_ends(running, good).await;
+    let load = house.takes_and_ends(running, "first.pactc", good, "first-pact@2.1.0").await;
+    assert!(load["image"].is_string(), "{load}");
+}
+
+const PORTFOLIO: &str = "agent: did:web:vendor.example:agents:first
+pacts:
+  - {pact: first.pact.json, tasks: [order], weight: 0.5}
+  - {pact: second.pact.json, tasks: [order, refund], weight: 0.5}
+";
+
+/// A second pact of the same agent, which ends a year before the first.
+fn second(version: &str) -> String {
+    minimal(version).replace("first-pact", "second-pact").replace("expires: 2036-01-01", "expires: 2035-01-01")
+}
+
+#[tokio::test]
+async fn no_bad_member_of_a_portfolio_comes_into_force_and_keeps_the_others_out() {
+    let mut house = House::new("desk.portfolio.yaml", "first-pact@2.0.0, second-pact@2.0.0").await;
+    house.write("first.pact.json", sealed(&minimal("2.0.0")));
+    house.write("second.pact.json", sealed(&second("2.0.0")));
+    house.write("desk.portfolio.yaml", PORTFOLIO);
+    let running = house.start();
+    assert_eq!(in_force(&running).await, house.shown);
+    let metrics = body(http1().request(get(running.admin, "/metrics")).await.unwrap()).await;
+    let metrics = String::from_utf8(metrics.to_vec()).unwrap();
+    let left = metrics.lines().find_map(|line| line.strip_prefix("servanda_pact_expires_seconds ")).unwrap();
+    let now = jiff::Timestamp::now().as_second();
+    // 2035-01-01 and not 2036-01-01: the first to end counts.
+    assert!((left.parse::<f64>().unwrap() as i64 + now - 2_051_222_400).abs() < 600, "{left}");
+
+    let changed = |from: &str, to: &str| {
+        let text = second("3.0.0");
+        assert!(text.contains(from), "{from}");
+        sealed(&text.replace(from, to))
+    };
+    let bad = [
+        ("broken", "format: 1\npact: [\n".to_owned(), "second.pact.json:"),
+        ("broken", PORTFOLIO.to_owned(), "second.pact.json: is a portfolio"),
+        ("unsigned", second("3.0.0"), "`second-pact` 3.0.0"),
+        ("bad_signature", sealed(&second("3.0.0")).replace("until_review", "48h"), "`second-pact` 3.0.0"),
+        (
+            "expired",
+            changed("effective: 2026-01-01\n  expires: 2035-01-01", "effective: 2020-01-01\n  expires: 2021-01-01"),
+            "`second-pact` 3.0.0",
+        ),
+        ("not_yet_effective", changed("effective: 2026-01-01", "effective: 2034-01-01"), "`second-pact` 3.0.0"),
+        ("rolled_back", sealed(&second("1.9.9")), "`second-pact` 1.9.9"),
+        ("same_version", sealed(&second("2.0.0").replace("until_review", "48h")), "`second-pact` 2.0.0"),
+        ("wrong_audience", changed(AGENT, OTHER), "`second-pact` 3.0.0"),
+        ("case_failed", changed("order?\", expect: allow", "order?\", expect: block"), "`second-pact` 3.0.0"),
+        ("uncompilable", sealed(&minimal("2.0.0")), "two pacts are called `first-pact`"),
+    ];
+    for (code, text, told) in bad {
+        house.write("second.pact.json", text);
+        // Good by itself, and never in force without the other.
+        house.write("first.pact.json", sealed(&minimal("2.1.0")));
+        let why = house.refuses(&running, code).await;
+        assert!(why.contains(told), "{code}: {why}");
+    }
+    std::fs::remove_file(house.at("second.pact.json")).unwrap();
+    assert!(house.refuses(&running, "unreadable").await.contains("second.pact.json"));
+    for (code, from, to, told) in [
+        ("broken", "weight: 0.5}\n  -", "weight: 0.4}\n  -", "the weights add up to 0.9"),
+        ("broken", "second.pact.json", "second.pactc", "second.pactc: is an image"),
+        ("wrong_audience", AGENT, OTHER, "desk.portfolio.yaml: the portfolio is of did:web:vendor.example:agents:other"),
+    ] {
+        house.write("desk.portfolio.yaml", PORTFOLIO.replace(from, to));
+        let why = house.refuses(&running, code).await;
+        assert!(why.contains(told), "{code}: {why}");
+    }
+    // Nothing of all that was remembered.
+    house.write("first.pact.json", sealed(&minimal("2.0.0")));
+    house.write("second.pact.json", sealed(&second("2.0.0")));
+    house.write("desk.portfolio.yaml", format!("# the same\n{PORTFOLIO}"));
+    let (status, told) = house.reload(&running).await;
+    assert_eq!((status, told["outcome"].as_str()), (StatusCode::OK, Some("unchanged")), "{told}");
+
+    let shown = "first-pact@2.0.0, second-pact@2.1.0";
+    let load = house.takes_and_ends(running, "second.pact.json", sealed(&second("2.1.0")), shown).await;
+    let pacts: Vec<(&str, &str)> = load["pacts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|pact| (pact["id"].as_str().unwrap(), pact["version"].as_str().unwrap()))
+        .collect();
+    assert_eq!(pacts, [("first-pact", "2.0.0"), ("second-pact", "2.1.0")]);
+    assert_eq!((load["signed"].as_bool(), load["signers"].as_array().unwrap().len()), (Some(true), 2), "each signer once");
+    assert_eq!(load["predicates"], serde_json::json!(["first-pact/pii", "second-pact/pii"]));
+}
+
+#[tokio::test]
+async fn no_bad_image_of_a_portfolio_comes_into_force() {
+    let mut house = House::new("desk.pactc", "first-pact@2.0.0, second-pact@2.0.0").await;
+    let folder = house.folder.path().to_owned();
+    let made = |second: &str, seed| {
+        let first = sealed(&minimal("2.0.0"));
+        compiled(&folder, &[("desk.portfolio.yaml", PORTFOLIO), ("first.pact.json", &first), ("second.pact.json", second)], seed)
+    };
+    house.write("desk.pactc", made(&sealed(&second("2.0.0")), Some(5)));
+    let running = house.start();
+    assert_eq!(in_force(&running).await, house.shown);
+    let mut flipped = made(&sealed(&second("3.0.0")), Some(5));
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 1;
+    for (code, bytes, told) in [
+        ("bad_image", flipped, "desk.pactc"),
+        ("image_signer", made(&sealed(&second("3.0.0")), None), "desk.pactc"),
+        ("unsigned", made(&second("3.0.0"), Some(5)), "`second-pact` 3.0.0"),
+        ("rolled_back", made(&sealed(&second("1.0.0")), Some(5)), "`second-pact` 1.0.0"),
+    ] {
+        house.write("desk.pactc", bytes);
+        let why = house.refuses(&running, code).await;
+        assert!(why.contains(told), "{code}: {why}");
+    }
+    let good = made(&sealed(&second("2.1.0")), Some(5));
+    let load = house.takes_and_ends(running, "desk.pactc", good, "first-pact@2.0.0, second-pact@2.1.0").await;
+    assert!(load["image"].is_string() && load["pacts"].as_array().unwrap().len() == 2, "{load}");
 }

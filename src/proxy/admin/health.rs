@@ -27,7 +27,8 @@ pub(super) async fn ready(State(context): State<Context>) -> Response {
     let program = context.live.pin();
     let nothing_left = !program.in_force(now_us) && program.tasks().all(|(_, program)| !program.in_force(now_us));
     let enforced = state.listeners.iter().any(|l| l.mode == Mode::Enforce.as_str());
-    let ready = !state.draining && !state.pacts.is_empty() && !(nothing_left && enforced);
+    let refusing = nothing_left && enforced;
+    let ready = !state.draining && !state.pacts.is_empty() && !refusing;
     let mut notes: Vec<Value> = Vec::new();
     if state.draining {
         notes.push("the process is ending".into());

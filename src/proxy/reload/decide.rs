@@ -29,7 +29,7 @@ pub struct Accept {
 pub enum Refused {
     /// A file cannot be read.
     Unreadable(String),
-    /// Something of one of several: of which pact or file, and what.
+    /// The pact or file that it is about, and what.
     Of(String, Box<Self>),
     /// The portfolio is of another agent.
     OtherAgent {

@@ -166,13 +166,14 @@ impl Attempt<'_> {
         for sealed in newer(store, base, demands) {
             match self.decided(&sealed, demands) {
                 Ok(accept) => accepted.push(accept),
-                Err(refused) => self.pass(&sealed, &refused),
+                Err(refused) if accepted.is_empty() => self.pass(&sealed, &refused),
+                // A greater one stands in for it, which may be why.
+                Err(_) => {}
             }
         }
         match self.decided(base, demands) {
             Ok(accept) => accepted.push(accept),
             Err(refused) if accepted.is_empty() => return Err(refused),
-            // A greater one stands in for it.
             Err(_) => {}
         }
         Ok(accepted)

@@ -169,6 +169,20 @@ mod tests {
     }
 
     #[test]
+    fn pacts_are_the_same_in_their_order_and_under_their_portfolio_alone() {
+        let text = "agent: did:web:a\npacts:\n  - {pact: p.yaml, weight: 1}\n";
+        let portfolio = crate::pact::read_portfolio(text).0.unwrap();
+        let (one, other) = (pact("1.0.0", true), pact("2.0.0", true));
+        let alone = PactsInForce { portfolio: None, pacts: vec![one.clone()] };
+        let held = PactsInForce { portfolio: Some(portfolio.clone()), pacts: vec![one.clone(), other.clone()] };
+        assert!(alone.are(None, [&one].into_iter()) && held.are(Some(&portfolio), [&one, &other].into_iter()));
+        assert!(!alone.are(Some(&portfolio), [&one].into_iter()), "its predicates have other names there");
+        assert!(!alone.are(None, [&other].into_iter()) && !alone.are(None, [].into_iter()));
+        assert!(!held.are(Some(&portfolio), [&other, &one].into_iter()));
+        assert!(!held.are(Some(&portfolio), [&one].into_iter()) && !held.are(None, [&one, &other].into_iter()));
+    }
+
+    #[test]
     fn a_damaged_memory_is_no_empty_one() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join(FILE), "[[\"p\"").unwrap();

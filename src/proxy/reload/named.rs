@@ -45,18 +45,11 @@ impl Named {
             return Ok(Self { pacts: vec![sealed(&own.name, OBSERVE)?], ..own });
         };
         let named = Self::new(path.display().to_string());
-        let mut named = if path.extension().is_some_and(|e| e == IMAGE) {
-            named.image(&bytes(path, IMAGE_MAX)?, config, demands)?
+        if path.extension().is_some_and(|e| e == IMAGE) {
+            named.image(&bytes(path, IMAGE_MAX)?, config, demands)
         } else {
-            named.text(path)?
-        };
-        if let (Some(portfolio), Some(here)) = (&named.portfolio, demands.agent)
-            && portfolio.agent != here
-        {
-            let refused = Refused::OtherAgent { portfolio: portfolio.agent.clone(), here: here.to_owned() };
-            return Err(refused.of(std::mem::take(&mut named.name)));
+            named.text(path, demands)
         }
-        Ok(named)
     }
 
     fn new(name: String) -> Self {
@@ -64,14 +57,14 @@ impl Named {
     }
 
     /// A pact or a portfolio as text.
-    fn text(mut self, path: &Path) -> Result<Self, Refused> {
+    fn text(mut self, path: &Path, demands: &Demands<'_>) -> Result<Self, Refused> {
         let text = text_of(path)?;
         if !is_portfolio(&text) {
             self.pacts.push(sealed(&self.name, &text)?);
             return Ok(self);
         }
         let folder = path.parent().unwrap_or(Path::new(""));
-        for entry in &self.folio(text)?.pacts {
+        for entry in &self.folio(text, demands)?.pacts {
             let file = folder.join(&entry.pact);
             let name = file.display().to_string();
             if file.extension().is_some_and(|e| e == IMAGE) {
@@ -88,7 +81,7 @@ impl Named {
     fn image(mut self, bytes: &[u8], config: &Config, demands: &Demands<'_>) -> Result<Self, Refused> {
         let image = Image::read(bytes).and_then(|image| signed(config, demands, image));
         let image = image.map_err(|error| Refused::Image(self.name.clone(), error))?;
-        let entries = image.portfolio().map(|text| self.folio(text.to_owned())).transpose()?;
+        let entries = image.portfolio().map(|text| self.folio(text.to_owned(), demands)).transpose()?;
         for (at, text) in image.pacts().iter().enumerate() {
             let entry = entries.as_ref().and_then(|portfolio| portfolio.pacts.get(at));
             let name = entry.map_or_else(|| self.name.clone(), |entry| format!("{}: {}", self.name, entry.pact));
@@ -99,9 +92,13 @@ impl Named {
     }
 
     /// Takes up a portfolio.
-    fn folio(&mut self, text: String) -> Result<Portfolio, Refused> {
+    fn folio(&mut self, text: String, demands: &Demands<'_>) -> Result<Portfolio, Refused> {
         let (portfolio, mistakes) = read_portfolio(&text);
         let portfolio = portfolio.ok_or_else(|| Refused::Broken(mistakes.render(&self.name, &text).trim_end().to_owned()))?;
+        if let Some(here) = demands.agent.filter(|here| *here != portfolio.agent) {
+            let refused = Refused::OtherAgent { portfolio: portfolio.agent, here: here.to_owned() };
+            return Err(refused.of(self.name.clone()));
+        }
         self.text = text;
         self.portfolio = Some(portfolio.clone());
         Ok(portfolio)

@@ -124,8 +124,9 @@ impl Shelved {
         keys.sort_unstable();
         keys.dedup();
         let mut rows = Vec::new();
-        for (pact, agent) in keys {
-            let base = bases.iter().find(|base| key(base) == (pact.clone(), agent.clone()));
+        for own in keys {
+            let base = bases.iter().find(|base| key(base) == own);
+            let (pact, agent) = own;
             let history = history(store, &pact, agent.as_deref(), base, demands);
             let mut versions = history.versions().iter().filter(|_| base.is_some());
             let active = versions.find(|v| in_force.contains(&v.sealed.checked().digest())).map(Version::number);
