@@ -283,11 +283,15 @@ pacts:
     let run = servanda(image.path(), &["verify", "desk.pactc", "--json"]);
     assert_eq!((run.code, &run.json()["code"]), (1, &json!("unsigned")), "{}", run.out);
     assert!(run.json()["why"].as_str().unwrap().contains("`support`"), "{}", run.out);
+    let run = servanda(folder.path(), &["verify", "desk.portfolio.yaml", "--json"]);
+    assert_eq!((run.code, &run.json()["code"]), (1, &json!("unsigned")), "{}", run.out);
 
     write("broken.yaml", &portfolio.replace("tasks: [billing]", "tasks: [support]"));
     let run = servanda(folder.path(), &["check", "broken.yaml"]);
     assert_eq!(run.code, 1, "{}{}", run.out, run.err);
     assert!(run.err.contains("broken.yaml:4") && run.err.contains("billing/tasks"), "{}", run.err);
+    assert_eq!(servanda(folder.path(), &["compile", "broken.yaml", "-o", "broken.pactc"]).code, 1);
+    assert!(!folder.path().join("broken.pactc").exists());
     write("lost.yaml", &portfolio.replace("support.pact.yaml", "lost.pact.yaml"));
     assert_eq!(servanda(folder.path(), &["check", "lost.yaml"]).code, 2);
 }

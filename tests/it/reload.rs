@@ -378,6 +378,13 @@ async fn no_bad_image_of_a_portfolio_comes_into_force() {
         assert!(why.contains(told), "{code}: {why}");
     }
     let good = made(&sealed(&second("2.1.0")), Some(5));
+    for file in ["make/out.pactc", "make/desk.portfolio.yaml"] {
+        let run = servanda(&folder, &["verify", file, "--trust", "trust.yaml", "--json"]);
+        assert_eq!(run.code, 0, "{file}: {}{}", run.out, run.err);
+        let (said, id) = (run.json(), |at: usize| run.json()["pacts"][at]["pact"].clone());
+        assert_eq!((id(0), id(1)), ("first-pact".into(), "second-pact".into()), "{said}");
+        assert_eq!((said["trusted"].as_bool(), said["pacts"][1]["signatures"].as_array().unwrap().len()), (Some(true), 2));
+    }
     let load = house.takes_and_ends(running, "desk.pactc", good, "first-pact@2.0.0, second-pact@2.1.0").await;
     assert!(load["image"].is_string() && load["pacts"].as_array().unwrap().len() == 2, "{load}");
 }

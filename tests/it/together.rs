@@ -121,6 +121,36 @@ async fn a_portfolio_that_no_source_parts_says_so() {
 }
 
 #[tokio::test]
+async fn nothing_that_any_member_asks_for_is_left_out_unsaid() {
+    let house = House::new().await;
+    let head = format!("format: 1\npact: second-pact\nversion: \"1.0.0\"\nsubject: {{agent: \"{AGENT}\"}}\n");
+    let slow = "predicates: [{id: slow, dimension: latency, severity: major, at: window, check: {measure: quantile, of: latency_ms, q: 0.99}}]
+evidence: {sources: {guard: interaction/1}, rules: {slow: {from: guard, max: 3000, window: 7d, min_samples: 200}}}
+";
+    house.write("first.pact.yaml", &minimal("1.0.0"));
+    house.write("second.pact.yaml", &format!("{head}{slow}"));
+    house
+        .write("desk.portfolio.yaml", &portfolio(&["pact: first.pact.yaml, weight: 0.5", "pact: second.pact.yaml, weight: 0.5"]));
+    house.config("pacts: [desk.portfolio.yaml]");
+    let error = house.start().await.unwrap_err().to_string();
+    assert!(error.contains("this build cannot check second-pact/slow"), "{error}");
+    house.config("pacts: [desk.portfolio.yaml]\naccept_unenforced: [second-pact/slow]");
+    let sidecar = house.start().await.unwrap();
+    assert_eq!(sidecar.state().pacts[1].unenforced, ["second-pact/slow"]);
+    assert!(sidecar.state().pacts[0].unenforced.is_empty());
+    // A fact that nothing tells.
+    let task = "predicates: [{id: tasks, dimension: scope, severity: major, at: request, check: {set: task, allow: [order]}}]\n";
+    house.write("second.pact.yaml", &format!("{head}{task}"));
+    let outcome = sidecar.reload().await.unwrap();
+    assert_eq!((outcome.outcome, outcome.code), ("refused", Some("fact_source")), "{:?}", outcome.reason);
+    assert_eq!(sidecar.state().pacts[1].unenforced, ["second-pact/slow"], "the old state stays");
+    sidecar.stop().await.unwrap();
+    house.config("pacts: [first.pact.yaml, second.pact.yaml]");
+    let error = house.start().await.unwrap_err().to_string();
+    assert!(error.contains("2 documents; a sidecar keeps one") && error.contains("or a portfolio"), "{error}");
+}
+
+#[tokio::test]
 async fn a_member_is_watched_where_it_lies() {
     let house = House::new().await;
     std::fs::create_dir(house.at("apart")).unwrap();

@@ -105,6 +105,31 @@ fn a_portfolio_and_its_pacts_must_fit() {
     assert_eq!(refused(text, &[PACT; PORTFOLIO_PACTS_MAX + 1]).code(), "damaged");
 }
 
+/// An unsigned image with some bytes changed, under a digest that fits them.
+fn resealed(mut bytes: Vec<u8>, changes: &[(usize, u8)]) -> Vec<u8> {
+    for (at, byte) in changes {
+        bytes[*at] = *byte;
+    }
+    let content = bytes.len() - 36;
+    let sum = digest(&bytes[..content]).0;
+    bytes[content..content + 32].copy_from_slice(&sum);
+    bytes
+}
+
+#[test]
+fn format_and_sections_must_fit_under_a_digest_that_does() {
+    let [one, several] = images(None);
+    let told = |bytes, changes: &[(usize, u8)]| Image::read(&resealed(bytes, changes)).map(|_| ()).unwrap_err().to_string();
+    // The format stands at 8; the table has entries of 16 bytes from 16 on, each of which begins with its kind.
+    let other_format = "the image is damaged: its format is not that of what it holds";
+    assert_eq!(told(one.clone(), &[(8, 2)]), other_format);
+    assert_eq!(told(several.clone(), &[(8, 1)]), other_format);
+    assert_eq!(told(several.clone(), &[(8, 3)]), "image format 3; this build reads 1 and 2");
+    assert_eq!(told(several.clone(), &[(16 + 2 * 16, 5)]), "the image is damaged: it has two portfolios");
+    assert_eq!(told(several, &[(16 + 2 * 16, 9)]), "the image is damaged: it has a section of an unknown kind");
+    assert!(Image::read(&resealed(one, &[])).is_ok());
+}
+
 #[test]
 fn each_pact_of_a_portfolio_must_be_active_where_it_is_opened() {
     let [_, bytes] = images(None);

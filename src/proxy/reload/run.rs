@@ -207,8 +207,11 @@ fn fixed(old: &Config, new: &Config) -> Result<(), Refused> {
 /// Writes the versions down before any comes into force: a crash in between forgets nothing.
 fn remember(memory: &mut Memory, config: &Config, loaded: Loaded) -> Result<Loaded, Refused> {
     let mut next = memory.clone();
-    let news = loaded.accepts.iter().filter(|accept| next.note(&accept.in_force)).count();
-    if news > 0 {
+    let mut news = false;
+    for accept in &loaded.accepts {
+        news |= next.note(&accept.in_force);
+    }
+    if news {
         next.save(&config.evidence.dir).map_err(|error| Refused::Memory(error.to_string()))?;
         *memory = next;
     }
