@@ -126,7 +126,7 @@ pub(crate) fn load(
     let in_force: Vec<Digest> = accepts.iter().map(|accept| accept.in_force.digest).collect();
     let mut shelved = Shelved::of(store, &named.pacts, &in_force, &demands, &attempt.passed);
     shelved.notes = terms.notes;
-    shelved.notes.extend(taskless(config, named.portfolio.as_ref()));
+    shelved.notes.extend(taskless(config, &program));
     Ok(Loaded { accepts, portfolio: named.portfolio, program, image, files: named.files, shelved })
 }
 
@@ -262,9 +262,8 @@ fn trust_file(path: &Path) -> Result<TrustFile, Refused> {
 }
 
 /// What people should know where a portfolio parts tasks, and nothing tells which one it is.
-fn taskless(config: &Config, portfolio: Option<&Portfolio>) -> Option<String> {
-    let parted = portfolio.is_some_and(|portfolio| !portfolio.tasks().is_empty());
-    let blind = parted && !config.facts.iter().any(|source| source.fact == TASK);
+pub(super) fn taskless(config: &Config, program: &Program) -> Option<String> {
+    let blind = program.tasks().next().is_some() && !config.facts.iter().any(|source| source.fact == TASK);
     blind.then(|| format!("nothing under `facts` tells `{TASK}`: every exchange stands under all pacts of the portfolio"))
 }
 

@@ -18,7 +18,7 @@ use crate::proxy::store::{Shelf, Store};
 use crate::seal::Digest;
 
 use super::decide::{Accept, Refused};
-use super::load::{Loaded, Running, load};
+use super::load::{Loaded, Running, load, taskless};
 use super::memory::{InForce, Memory, PactsInForce};
 
 /// Holds what is in force and replaces it.
@@ -227,6 +227,9 @@ impl Teller {
         let signed = loaded.accepts.iter().all(|accept| accept.in_force.signed);
         if !signed {
             tracing::warn!("development mode: there is no trust file, and nobody vouches for the pact");
+        }
+        if let Some(note) = taskless(config, &loaded.program) {
+            tracing::warn!("{note}");
         }
         let mut record = record("loaded", None);
         record.accepted = config.accept_unenforced.iter().map(|id| id.as_str().into()).collect();
