@@ -8,12 +8,18 @@ use regex_automata::util::alphabet::{ByteClasses, Unit};
 use regex_automata::util::primitives::StateID;
 
 use super::byteset::{ByteSet, in_set, put};
-use super::opening::{DIGITS_WITHIN, GAP, OPENING, Opening, Prefixes};
+use super::opening::{DIGITS_WITHIN, GAP, OPENING, Opening, Prefixes, digits_at};
 
 /// Most looks of one expression.
 const LOOKS_MAX: usize = 4;
 
-/// Bytes that the table of beginnings has looked at already.
+/// Bytes that the table of pairs has looked at already.
+pub(super) const PAIR: usize = 2;
+
+/// Bytes behind the pair of which the table of beginnings has what can stand there.
+pub(super) const BEHIND: usize = 8;
+
+/// Bytes at which no look is worth it: the table of pairs has looked at them, or at their neighbours.
 const KNOWN: usize = 3;
 
 /// Looks lie within the steps of a run that are free, so that they never change a budget.
@@ -72,33 +78,34 @@ pub(super) struct Ahead {
     /// Telling places, the most telling first.
     looks: Vec<(usize, ByteSet)>,
     /// Fewest digits among the first bytes, as [`super::opening::digits_at`] counts them.
-    pub(super) digits: u8,
+    digits: u8,
     /// The beginnings, if they are few, and the bytes of an opening that they have.
     prefixes: Option<(u64, Prefixes)>,
+    /// What can stand at the places behind the pair, as far as each match has them.
+    pub(super) behind: Vec<ByteSet>,
 }
 
 impl Ahead {
     /// Follows an automaton from its start states through the first `len` bytes that every match has.
     pub(super) fn new(dfa: &impl Automaton, classes: &ByteClasses, starts: &[StateID], len: usize) -> Self {
         let paths = Paths::new(dfa, classes);
-        let (looks, digits) = paths.places(starts, len);
-        Self { looks, digits, prefixes: paths.prefixes(starts, len) }
+        let (sets, digits) = paths.places(starts, len);
+        let behind = sets.iter().skip(PAIR).take(BEHIND).copied().collect();
+        Self { looks: looks(&sets), digits, prefixes: paths.prefixes(starts, len), behind }
     }
 
-    /// Whether a match could begin at `at` of `bytes`, as far as they go. `opening` is what stands there.
+    /// Whether a match could begin at `at` of `bytes`, as far as they go.
     #[inline]
-    pub(super) fn fits(&self, bytes: &[u8], at: usize, opening: Option<Opening>) -> bool {
-        if let (Some((mask, prefixes)), Some(opening)) = (&self.prefixes, opening)
-            && !prefixes.has(opening.folded & mask)
+    pub(super) fn fits(&self, bytes: &[u8], at: usize) -> bool {
+        if self.digits > 0 && digits_at(bytes, at) < self.digits {
+            return false;
+        }
+        if let Some((mask, prefixes)) = &self.prefixes
+            && Opening::at(bytes, at).is_some_and(|opening| !prefixes.has(opening.folded & mask))
         {
             return false;
         }
         self.looks.iter().all(|(offset, set)| bytes.get(at + offset).is_none_or(|byte| in_set(set, *byte)))
-    }
-
-    /// Whether openings tell something.
-    pub(super) fn opens(&self) -> bool {
-        self.prefixes.is_some()
     }
 }
 
@@ -132,10 +139,10 @@ impl<'d, A: Automaton> Paths<'d, A> {
         (!self.dfa.is_dead_state(next) && !self.dfa.is_quit_state(next)).then_some(next)
     }
 
-    /// The telling places, and the fewest digits.
-    fn places(&self, starts: &[StateID], len: usize) -> (Vec<(usize, ByteSet)>, u8) {
+    /// What can stand at each place that every match has, as far as it is followed, and the fewest digits.
+    fn places(&self, starts: &[StateID], len: usize) -> (Vec<ByteSet>, u8) {
         let mut states: Vec<(StateID, u8)> = starts.iter().map(|state| (*state, 0)).collect();
-        let mut offsets = Vec::new();
+        let mut sets = Vec::new();
         let mut fewest = u8::MAX;
         for offset in 0..len.clamp(DIGITS_WITHIN, REACH) {
             if offset == DIGITS_WITHIN || states.len() > STATES_MAX {
@@ -160,21 +167,14 @@ impl<'d, A: Automaton> Paths<'d, A> {
                     set.iter_mut().zip(class.set).for_each(|(all, more)| *all |= more);
                 }
             }
-            if (KNOWN..len).contains(&offset) {
-                offsets.push((share(&set), offset, set));
+            if offset < len {
+                sets.push(set);
             }
             next.sort_unstable();
             next.dedup_by_key(|(state, _)| *state);
             states = next;
         }
-        offsets.sort_unstable();
-        let mut looks: Vec<(usize, ByteSet)> = Vec::new();
-        for (share, offset, set) in offsets {
-            if share <= SHARE_MAX && looks.len() < LOOKS_MAX && looks.iter().all(|(other, _)| other.abs_diff(offset) >= APART) {
-                looks.push((offset, set));
-            }
-        }
-        (looks, fewest.min(least(&states)))
+        (sets, fewest.min(least(&states)))
     }
 
     /// All beginnings as openings have them, as long as they are few, and which bytes of an opening they have.
@@ -216,11 +216,22 @@ impl<'d, A: Automaton> Paths<'d, A> {
         }
         // An expression that can match nothing has none at all.
         let mut prefixes = Prefixes::new((found.len().max(1) * 16).ilog2().clamp(8, 13));
-        for (key, _) in &found {
-            prefixes.put(*key);
-        }
+        found.iter().for_each(|(key, _)| prefixes.put(*key));
         Some((u64::MAX >> (8 * (OPENING - known)), prefixes))
     }
+}
+
+/// The most telling places of those of which the sets are given, and what can stand there.
+fn looks(sets: &[ByteSet]) -> Vec<(usize, ByteSet)> {
+    let mut offsets: Vec<_> = sets.iter().enumerate().skip(KNOWN).map(|(offset, set)| (share(set), offset, *set)).collect();
+    offsets.sort_unstable();
+    let mut looks: Vec<(usize, ByteSet)> = Vec::new();
+    for (share, offset, set) in offsets {
+        if share <= SHARE_MAX && looks.len() < LOOKS_MAX && looks.iter().all(|(other, _)| other.abs_diff(offset) >= APART) {
+            looks.push((offset, set));
+        }
+    }
+    looks
 }
 
 fn least(states: &[(StateID, u8)]) -> u8 {

@@ -21,3 +21,20 @@ pub(super) fn set_of(bytes: impl IntoIterator<Item = u8>) -> ByteSet {
     bytes.into_iter().for_each(|byte| put(&mut set, byte));
     set
 }
+
+/// A table of letters, digits and these signs: quicker to ask than a set.
+#[expect(clippy::indexing_slicing, reason = "constant loops over 256 places, checked at compile time")]
+pub(super) const fn letters_digits_and(signs: &[u8]) -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut at = 0;
+    while at < signs.len() {
+        table[signs[at] as usize] = true;
+        at += 1;
+    }
+    table
+}

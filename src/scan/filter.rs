@@ -1,8 +1,12 @@
-//! Where matches can begin: one table look-up a byte, by the byte itself, the next, and what stands before.
+//! Where matches can begin: one table look-up a byte, by the byte itself, the next, and what stands before; then one for
+//! each of the bytes behind the pair, by 64 patterns at once, until none of them is left.
+//!
+//! Promises: an expression that can match at a place is left there; what has not arrived bars nothing.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::ahead::BEHIND;
 use super::bucket::Bucket;
 use super::byteset::{ByteSet, in_set};
 use super::number::Numbers;
@@ -29,13 +33,23 @@ fn before(byte: u8) -> Before {
     }
 }
 
-/// A byte in the tables.
+/// A byte in the tables: what it adds to a place as the one before, as the first and as the second, in bits 32 and on,
+/// 16 to 31 and 0 to 15.
 #[derive(Clone, Copy, Debug, Default)]
-struct Step {
-    /// What it adds to a place as the one before, as the first and as the second.
-    before: u32,
-    one: u32,
-    two: u32,
+struct Step(u64);
+
+impl Step {
+    fn before(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    fn one(self) -> u32 {
+        u32::from((self.0 >> 16) as u16)
+    }
+
+    fn two(self) -> u32 {
+        u32::from(self.0 as u16)
+    }
 }
 
 /// The table.
@@ -50,6 +64,8 @@ pub(super) struct Filter {
     buckets: Vec<Bucket>,
     /// More closely, what may begin with a digit.
     numbers: Numbers,
+    /// By word of 64 patterns, place behind the pair, and byte: which of them it lets begin.
+    behind: Vec<[[u64; 256]; BEHIND]>,
 }
 
 /// What can begin with a byte of the one set and one of the other, after some that stand before.
@@ -148,10 +164,11 @@ impl Filter {
         let (pairs, singles) = (pairs.iter().map(&mut number).collect(), singles.iter().map(&mut number).collect());
         let mut steps = Box::new([Step::default(); 256]);
         for ((step, class), byte) in steps.iter_mut().zip(classes).zip(0..=u8::MAX) {
+            // There are at most 256 classes: each sum has its bits to itself.
             let before = before(byte) as usize * count * count;
-            *step = Step { before: before as u32, one: (class * count) as u32, two: class as u32 };
+            *step = Step((before as u64) << 32 | ((class * count) as u64) << 16 | class as u64);
         }
-        Self { steps, pairs, singles, buckets, numbers: Numbers::new(machines, patterns) }
+        Self { steps, pairs, singles, buckets, numbers: Numbers::new(machines, patterns), behind: behind(machines) }
     }
 
     fn step(&self, byte: u8) -> Step {
@@ -164,28 +181,53 @@ impl Filter {
     pub(super) fn candidates(&self, bytes: &[u8], from: usize, mut each: impl FnMut(usize, &Bucket)) {
         let Some((&first, rest)) = bytes.get(from..).and_then(<[u8]>::split_first) else { return };
         let before = from.checked_sub(1).and_then(|at| bytes.get(at)).copied().unwrap_or(b' ');
-        let (mut part, mut one) = (self.step(before).before, self.step(first));
-        let mut places = [(0, 0u16); BLOCK];
+        let one = self.step(first);
+        let mut reached = (self.step(before).before() + one.one(), one);
+        let mut places = [0u32; BLOCK];
         for (block, from) in rest.chunks(BLOCK).zip((from..).step_by(BLOCK)) {
-            let mut found = 0;
-            // Without a branch a byte: most places where something may begin cannot be foreseen.
-            for (offset, &byte) in block.iter().enumerate() {
-                let two = self.step(byte);
-                // The sums stay below the size of the table.
-                let place = part.wrapping_add(one.one).wrapping_add(two.two);
-                let bucket = self.pairs.get(place as usize).copied().unwrap_or_default();
-                if let Some(slot) = places.get_mut(found % BLOCK) {
-                    *slot = (offset, bucket);
-                }
-                found = found.wrapping_add(usize::from(bucket != 0));
-                (part, one) = (one.before, two);
-            }
-            for (offset, bucket) in places.iter().take(found) {
-                if let Some(bucket) = self.buckets.get(usize::from(*bucket)) {
-                    each(from + *offset, bucket);
+            let found;
+            (found, reached) = self.look(block, reached, &mut places);
+            for place in places.iter().take(found) {
+                if let Some(bucket) = self.buckets.get(usize::from(*place as u16)) {
+                    each(from + (*place >> 16) as usize, bucket);
                 }
             }
         }
+    }
+
+    /// Looks up the bytes of a block, which follow one byte each: leaves offset and bucket in bits 16 and on and 0 to 15 of
+    /// `places`. Gives how many it found, and the row of the next block with its first byte. A function of its own, so that
+    /// the loop keeps its registers.
+    #[inline(never)]
+    fn look(&self, block: &[u8], (mut row, mut one): (u32, Step), places: &mut [u32; BLOCK]) -> (usize, (u32, Step)) {
+        let (steps, pairs) = (&*self.steps, &*self.pairs);
+        let mut found = 0usize;
+        // Without a branch a byte: most places where something may begin cannot be foreseen.
+        for (offset, byte) in block.iter().enumerate() {
+            let two = steps.get(usize::from(*byte)).copied().unwrap_or_default();
+            // The sums stay below the size of the table.
+            let bucket = pairs.get(row.wrapping_add(two.two()) as usize).copied().unwrap_or_default();
+            if let Some(slot) = places.get_mut(found % BLOCK) {
+                *slot = (offset as u32) << 16 | u32::from(bucket);
+            }
+            found = found.wrapping_add(usize::from(bucket != 0));
+            row = one.before().wrapping_add(two.one());
+            one = two;
+        }
+        (found, (row, one))
+    }
+
+    /// Which patterns of a word the bytes behind a pair let begin, as far as they go.
+    #[inline]
+    pub(super) fn left(&self, word: u32, mut bits: u64, behind: &[u8]) -> u64 {
+        let Some(table) = self.behind.get(word as usize) else { return bits };
+        for (row, byte) in table.iter().zip(behind) {
+            bits &= row.get(usize::from(*byte)).copied().unwrap_or_default();
+            if bits == 0 {
+                break;
+            }
+        }
+        bits
     }
 
     /// Which patterns may begin at a place whose pair allows `bucket`.
@@ -201,10 +243,23 @@ impl Filter {
     pub(super) fn tail(&self, bytes: &[u8]) -> Option<&Bucket> {
         let at = bytes.len().checked_sub(1)?;
         let before = before(at.checked_sub(1).and_then(|at| bytes.get(at)).copied().unwrap_or(b' '));
-        let place = before as usize * (self.singles.len() / PARTS) + self.step(*bytes.get(at)?).two as usize;
+        let place = before as usize * (self.singles.len() / PARTS) + self.step(*bytes.get(at)?).two() as usize;
         let bucket = self.singles.get(place).copied().filter(|id| *id != 0)?;
         self.buckets.get(usize::from(bucket))
     }
+}
+
+/// Which patterns each byte lets begin behind a pair.
+fn behind(machines: &[Option<Arc<Machine>>]) -> Vec<[[u64; 256]; BEHIND]> {
+    let mut tables = vec![[[u64::MAX; 256]; BEHIND]; machines.len().div_ceil(64)];
+    for (index, machine) in machines.iter().enumerate() {
+        let (Some(table), Some(machine)) = (tables.get_mut(index / 64), machine) else { continue };
+        for (row, set) in table.iter_mut().zip(&machine.ahead.behind) {
+            let barred = row.iter_mut().zip(0..=u8::MAX).filter(|(_, byte)| !in_set(set, *byte));
+            barred.for_each(|(bits, _)| *bits &= !(1 << (index % 64)));
+        }
+    }
+    tables
 }
 
 /// Everything that can begin, the patterns in order.

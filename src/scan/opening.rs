@@ -86,8 +86,10 @@ pub(super) fn digits_at(bytes: &[u8], at: usize) -> u8 {
     let Some(&window) = bytes.get(at..).and_then(<[u8]>::first_chunk::<DIGITS_WITHIN>) else { return DIGITS_WITHIN as u8 };
     let (low, high) = (u128::from_le_bytes(window) as u64, (u128::from_le_bytes(window) >> 64) as u64);
     // The tops are taken out first, so that no byte carries into the next.
-    let digits = |word: u64| (between(word & !TOPS, b'0', b'9') & !word).count_ones() as u8;
-    digits(low) + digits(high)
+    let digits = |word: u64| between(word & !TOPS, b'0', b'9') & !word;
+    let (low, high) = (digits(low), digits(high));
+    // Most places have none.
+    if low | high == 0 { 0 } else { low.count_ones() as u8 + high.count_ones() as u8 }
 }
 
 /// How many digits follow each other from `at` on, counted up to `max`.

@@ -53,14 +53,14 @@ pub(super) struct Machine {
     pub(super) ahead: Ahead,
     /// Longest match in bytes.
     pub(super) bytes_max: usize,
+    /// Fewest bytes of a match, as far as a run is free: without so many before the end of a text none need be begun.
+    pub(super) shortest: usize,
     /// A rare byte that each match has, and how many bytes at most stand before it.
     pub(super) guard: Option<(u8, usize)>,
     /// First bytes after a byte that is not, and that is, an ASCII word byte.
     first: [ByteSet; 2],
     /// The pairs of bytes that a match can begin with, by the same: any of the one set, and any of the other.
     pairs: [Vec<(ByteSet, ByteSet)>; 2],
-    /// Bytes that can stand third.
-    pub(super) third: ByteSet,
 }
 
 /// An attempt at one start.
@@ -106,6 +106,11 @@ impl View<'_> {
     /// One past the last byte at hand.
     pub(super) fn end(&self) -> usize {
         self.base + self.bytes.len()
+    }
+
+    /// Whether the text ends within so many bytes from a place.
+    pub(super) fn ends_within(&self, bytes: usize, start: usize) -> bool {
+        self.last && self.end().saturating_sub(start) < bytes
     }
 
     /// The byte at a place of the text.
@@ -168,9 +173,18 @@ impl Machine {
         let guard = guard(&hir).filter(|(_, within)| *within < FREE_STEPS);
         let starts = BEFORE.map(|before| dfa.start_state(&start::Config::new().anchored(Anchored::Yes).look_behind(before)).ok());
         let known: Vec<StateID> = starts.into_iter().flatten().collect();
-        let ahead = Ahead::new(&dfa, nfa.byte_classes(), &known, properties.minimum_len().unwrap_or_default());
-        let mut machine =
-            Self { dfa, starts, ahead, bytes_max, guard, first: [[0; 4]; 2], pairs: Default::default(), third: [0; 4] };
+        let shortest = properties.minimum_len().unwrap_or_default();
+        let ahead = Ahead::new(&dfa, nfa.byte_classes(), &known, shortest);
+        let mut machine = Self {
+            dfa,
+            starts,
+            ahead,
+            bytes_max,
+            shortest: shortest.min(FREE_STEPS),
+            guard,
+            first: [[0; 4]; 2],
+            pairs: Default::default(),
+        };
         machine.first = [machine.first_bytes(false), machine.first_bytes(true)];
         machine.pairs = [machine.find_pairs(false), machine.find_pairs(true)];
         Ok(machine)
@@ -212,8 +226,8 @@ impl Machine {
         in_set(&self.firsts(word), byte)
     }
 
-    /// The pairs of bytes that a match can begin with after a word byte or not. Notes what stands third.
-    fn find_pairs(&mut self, word: bool) -> Vec<(ByteSet, ByteSet)> {
+    /// The pairs of bytes that a match can begin with after a word byte or not.
+    fn find_pairs(&self, word: bool) -> Vec<(ByteSet, ByteSet)> {
         let mut firsts: Vec<(StateID, ByteSet)> = Vec::new();
         for start in self.starts(word) {
             for one in 0..=u8::MAX {
@@ -224,28 +238,8 @@ impl Machine {
                 }
             }
         }
-        let mut third = [0; 4];
-        let mut seen = std::collections::BTreeSet::new();
-        let mut pairs = Vec::new();
-        for (first, ones) in firsts {
-            let mut twos = [0; 4];
-            for two in 0..=u8::MAX {
-                let Some(second) = self.next_alive(first, two) else { continue };
-                put(&mut twos, two);
-                if self.dfa.is_match_state(second) {
-                    // A match of one byte, known by the next: anything may follow.
-                    third = [u64::MAX; 4];
-                } else if seen.insert(second) {
-                    let alive = (0..=u8::MAX).filter(|three| self.next_alive(second, *three).is_some());
-                    third.iter_mut().zip(set_of(alive)).for_each(|(all, more)| *all |= more);
-                }
-            }
-            pairs.push((ones, twos));
-        }
-        for (all, more) in self.third.iter_mut().zip(third) {
-            *all |= more;
-        }
-        pairs
+        let twos = |first| (0..=u8::MAX).filter(move |two| self.next_alive(first, *two).is_some());
+        firsts.into_iter().map(|(first, ones)| (ones, set_of(twos(first)))).collect()
     }
 
     /// The pairs of bytes that a match can begin with after a word byte or not: any of the one set, and any of the other.

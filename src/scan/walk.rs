@@ -6,7 +6,8 @@
 
 use crate::base::limits::HITS_MAX;
 
-use super::byteset::in_set;
+use super::ahead::PAIR;
+use super::bucket::{Bucket, patterns_of};
 use super::check;
 use super::context;
 use super::opening::Opening;
@@ -104,23 +105,7 @@ impl State {
         self.take_up_waiting(scanner, view);
         self.take_up_phrases(scanner, view);
         let from = self.frontier - view.base;
-        scanner.filter.candidates(view.bytes, from, |at, bucket| {
-            let start = view.base + at;
-            let opening = if bucket.opens { Opening::at(view.bytes, at) } else { None };
-            if bucket.phrase && scanner.tree.may_begin(view, at, opening) {
-                self.try_phrase(scanner, view, start);
-            }
-            let third = view.bytes.get(at + 2);
-            for pattern in scanner.filter.closer(view.bytes, at, bucket).patterns(view.bytes, at) {
-                if self.next.get(pattern as usize).is_some_and(|next| *next <= start)
-                    && let Some(machine) = scanner.machine(pattern)
-                    && third.is_none_or(|third| in_set(&machine.third, *third))
-                    && machine.ahead.fits(view.bytes, at, opening)
-                {
-                    self.try_at(scanner, view, pattern, machine, start);
-                }
-            }
-        });
+        scanner.filter.candidates(view.bytes, from, |at, bucket| self.try_place(scanner, view, at, bucket));
         let mut open = self.last_byte(scanner, view);
         for index in 0..scanner.guarded.len() {
             open = open.min(self.guarded(scanner, view, index));
@@ -134,6 +119,34 @@ impl State {
         open
     }
 
+    /// Tries what may begin at a place of what has arrived.
+    #[inline(never)]
+    fn try_place(&mut self, scanner: &Scanner, view: View<'_>, at: usize, bucket: &Bucket) {
+        let (start, filter) = (view.base + at, &scanner.filter);
+        if bucket.phrase && scanner.tree.may_begin(view, at, Opening::at(view.bytes, at)) {
+            self.try_phrase(scanner, view, start);
+        }
+        let behind = view.bytes.get(at + PAIR..).unwrap_or_default();
+        for &(word, bits) in &filter.closer(view.bytes, at, bucket).words {
+            for pattern in patterns_of(word, filter.left(word, bits, behind)) {
+                self.try_pattern(scanner, view, pattern, start);
+            }
+        }
+    }
+
+    /// Tries an unguarded pattern at a place where it may begin, if what stands there lets it.
+    #[inline(never)]
+    fn try_pattern(&mut self, scanner: &Scanner, view: View<'_>, pattern: u32, start: usize) {
+        let at = start - view.base;
+        if self.next.get(pattern as usize).is_some_and(|next| *next <= start)
+            && let Some(machine) = scanner.machine(pattern)
+            && !view.ends_within(machine.shortest, start)
+            && machine.ahead.fits(view.bytes, at)
+        {
+            self.try_at(scanner, view, pattern, machine, start);
+        }
+    }
+
     /// The last byte has no next one: looked at for what it may begin, and looked at again when there is
     /// more. Gives the earliest open place, or the end.
     fn last_byte(&mut self, scanner: &Scanner, view: View<'_>) -> usize {
@@ -144,16 +157,15 @@ impl State {
         self.frontier = if view.last { view.end() } else { last };
         let Some(bucket) = scanner.filter.tail(view.bytes) else { return view.end() };
         let mut open = view.end();
-        for pattern in bucket.patterns(view.bytes, last - view.base) {
-            if self.next.get(pattern as usize).is_some_and(|next| *next <= last) {
-                if view.last
-                    && let Some(machine) = scanner.machine(pattern)
-                {
-                    self.try_at(scanner, view, pattern, machine, last);
-                } else {
-                    open = last;
+        if view.last {
+            // No other match begins there.
+            if bucket.shortest == 1 {
+                for pattern in bucket.patterns() {
+                    self.try_pattern(scanner, view, pattern, last);
                 }
             }
+        } else if bucket.patterns().any(|pattern| self.next.get(pattern as usize).is_some_and(|next| *next <= last)) {
+            open = last;
         }
         if bucket.phrase && gap_before(view, last) {
             if view.last {
@@ -183,7 +195,7 @@ impl State {
             for start in earliest..upto {
                 if self.next.get(pattern as usize).is_some_and(|next| *next > start)
                     || !can_begin(machine, view, start)
-                    || !machine.ahead.fits(view.bytes, start - view.base, None)
+                    || !machine.ahead.fits(view.bytes, start - view.base)
                 {
                     continue;
                 }

@@ -28,26 +28,56 @@ pub(super) fn read(text: &str, dictionary: &Dictionary, plain: &mut String, map:
     let mut reading = Reading { text, plain, map, copied: 0, dictionary, words: Vec::new() };
     let bytes = text.as_bytes();
     let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        if !is_word(byte) {
-            at += 1;
-            continue;
+    while at < bytes.len() {
+        let (mut len, mut kinds) = (0, 0);
+        while let Some(kind) = bytes.get(at + len).map(|byte| kind(*byte)).filter(|kind| *kind != 0) {
+            kinds |= kind;
+            len += 1;
         }
-        let rest = bytes.get(at..).unwrap_or_default();
-        let len = rest.iter().take_while(|byte| is_word(**byte)).count();
-        at += if len == 1 {
-            reading.held_apart(at).unwrap_or(1)
-        } else {
-            reading.word(at, len);
-            len
+        at += match (len, kinds) {
+            (0, _) => 1,
+            (1, _) => reading.held_apart(at).unwrap_or(1),
+            (_, LETTER) if len < TOGETHER_MIN => len,
+            _ => {
+                reading.word(at, len, kinds);
+                len
+            }
         };
     }
     reading.finish()
 }
 
+/// What a byte of a word is, in disguise perhaps; naught for any other.
+fn kind(byte: u8) -> u8 {
+    KINDS.get(usize::from(byte)).copied().unwrap_or_default()
+}
+
 /// Whether a byte belongs to a word, in disguise perhaps.
 fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'@' | b'$') || !byte.is_ascii()
+    kind(byte) != 0
+}
+
+const LETTER: u8 = 1;
+const DIGIT: u8 = 2;
+const BEYOND_ASCII: u8 = 4;
+
+/// By byte, its kind.
+static KINDS: [u8; 256] = kinds();
+
+#[expect(clippy::indexing_slicing, reason = "constant loop over 256 places, checked at compile time")]
+const fn kinds() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = match byte as u8 {
+            b'A'..=b'Z' | b'a'..=b'z' => LETTER,
+            b'0'..=b'9' | b'@' | b'$' => DIGIT,
+            0x80.. => BEYOND_ASCII,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    table
 }
 
 /// The letter that a digit or sign stands for; `one` is what 1 stands for.
@@ -99,16 +129,16 @@ impl Reading<'_> {
         changed
     }
 
-    /// Reads a word of several bytes.
-    fn word(&mut self, at: usize, len: usize) {
+    /// Reads a word of several bytes, in which such bytes stand.
+    fn word(&mut self, at: usize, len: usize, kinds: u8) {
         let Some(word) = self.text.get(at..at + len).filter(|word| word.len() <= RUN_MAX) else { return };
-        if word.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+        if kinds == LETTER {
             if len >= TOGETHER_MIN && !self.dictionary.has(word) {
                 self.run_together(at, word);
             }
-        } else if !word.is_ascii() {
+        } else if kinds & BEYOND_ASCII != 0 {
             self.accented(at, word);
-        } else if word.bytes().any(|byte| byte.is_ascii_alphabetic()) {
+        } else if kinds & LETTER != 0 {
             self.digits_for_letters(at, word);
         }
     }

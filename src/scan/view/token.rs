@@ -5,6 +5,7 @@
 //! is soon: three bytes in four of anything else are no printable ASCII. Promises: what is decoded depends on the text before
 //! it alone, and every decoded byte knows the bytes it came from.
 
+use crate::scan::byteset::letters_digits_and;
 use crate::scan::check;
 
 /// Decoded bytes before anybody looks at them: fewer hold nothing that is worth hiding.
@@ -323,8 +324,11 @@ impl Trail {
     }
 }
 
+/// The bytes that runs consist of.
+static TOKEN: [bool; 256] = letters_digits_and(b"+/-_=:.");
+
 fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=' | b':' | b'.')
+    TOKEN.get(usize::from(byte)).is_some_and(|token| *token)
 }
 
 /// Where a `0x` stands at or after `from` that no letter or digit precedes; the end without one.
