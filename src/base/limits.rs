@@ -168,10 +168,10 @@ pub const DRAIN_SECONDS: u64 = 25;
 /// Listeners, pacts and routes of one config, each.
 pub const CONFIG_ENTRIES_MAX: usize = 64;
 
-/// Pacts that a store holds, of every name and version. A pact that changes weekly fills it in twenty years.
+/// Pacts and statements that a store holds, of every name and version. A pact that changes weekly fills it in twenty years.
 pub const STORE_PACTS_MAX: usize = 1024;
 
-/// Bytes of the pacts that a store holds: they stay in memory, so that no question reads the disk.
+/// Bytes of the pacts and statements that a store holds: they stay in memory, so that no question reads the disk.
 pub const STORE_BYTES_MAX: usize = 32 << 20;
 
 /// Seconds that sealed pacts may wait to be looked at again: a clock that was set is noticed within an hour.

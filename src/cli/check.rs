@@ -8,7 +8,7 @@ use super::folio;
 use super::input;
 use super::render::{Answer, CliError, Outcome, Paint, Screen, Table, count, safe};
 use crate::base::clock::{Clock as _, SystemClock};
-use crate::pact::calendar::calendar;
+use crate::pact::calendar::{Known, calendar};
 use crate::pact::model::Pact;
 use crate::pact::{self, Packs};
 use crate::program::compile;
@@ -63,7 +63,7 @@ impl Check {
             if screen.is_json() {
                 let mut report = json!({"file": name, "ok": ok, "diagnostics": mistakes, "lacks": lacks, "coverage": coverage});
                 if let (true, Some(checked), Some(map)) = (self.calendar, &checked, report.as_object_mut()) {
-                    map.insert("calendar".to_owned(), calendar(checked.pact()).report(now_s()));
+                    map.insert("calendar".to_owned(), calendar(checked.pact(), &Known::default()).report(now_s()));
                 }
                 reports.push(report);
                 continue;
@@ -99,7 +99,7 @@ fn now_s() -> i64 {
 
 /// The life of a pact for people.
 fn dates(screen: &mut Screen, pact: &Pact) -> Result<(), CliError> {
-    let calendar = calendar(pact);
+    let calendar = calendar(pact, &Known::default());
     screen.line(format_args!("\ncalendar ({})", safe(&pact.evidence.timezone)))?;
     let mut table = Table::new(["on", "in", "what"]);
     for entry in &calendar.dates {

@@ -124,7 +124,7 @@ impl Folio {
     }
 
     fn members(&self) -> Vec<Member<'_>> {
-        self.pacts.iter().map(|source| Member { pact: &source.checked, signed: false }).collect()
+        self.pacts.iter().map(|source| Member { pact: &source.checked, signed: false, until: None }).collect()
     }
 
     /// Who governs what: by task type and for the rest, with the most that a stream holds back.

@@ -12,7 +12,8 @@ use super::{folio, input};
 use crate::base::clock::{Clock as _, SystemClock};
 use crate::pact::sealed::REQUIRED;
 use crate::pact::{
-    CheckedPact, Demands, Packs, PactError, PactSignature, Role, SealedPact, SignedStatement, TrustFile, activate, read_trust,
+    Beside, CheckedPact, Demands, Packs, PactError, PactSignature, Role, SealedPact, SignedStatement, TrustFile, activate,
+    read_trust,
 };
 use crate::proxy::identity::{Resolver, Web};
 use crate::seal::SigningKey;
@@ -88,7 +89,7 @@ impl Sign {
         };
         let text = signed.to_json().map_err(|e| CliError::new(e.to_string()))?;
         std::fs::write(&out, text).map_err(|e| CliError::file(&out, e))?;
-        let says = statement::told(signed.statement());
+        let says = signed.statement().to_string();
         if screen.is_json() {
             screen.json(&json!({"file": out, "kind": signed.statement().kind().as_str(), "says": says,
                 "digest": signed.digest().hex(), "signatures": signatures(signed.signatures())}))?;
@@ -198,7 +199,8 @@ impl Verify {
             return Err(("nobody has signed".to_owned(), "unsigned"));
         }
         let require = if self.require.is_empty() { REQUIRED } else { &self.require };
-        let demands = Demands { trust, require, agent: self.agent.as_deref(), now: now_s() };
+        let (agent, beside) = (self.agent.as_deref(), Beside::default());
+        let demands = Demands { trust, require, agent, now: now_s(), beside };
         activate(sealed.clone(), &demands).map_err(told)?;
         Ok(sealed)
     }

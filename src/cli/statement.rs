@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use super::input;
 use super::render::{CliError, Outcome, Paint, Screen, safe};
 use crate::base::document;
-use crate::pact::statement::{NoticeChange, Statement};
 use crate::pact::{CheckedPact, SignedStatement, read_statement, statement_kind};
 
 /// What a file holds.
@@ -30,37 +29,6 @@ pub(super) fn read(path: &Path, screen: &mut Screen) -> Found {
     let (statement, mistakes) = read_statement(&text);
     screen.diagnostics(&safe(&path.display().to_string()), &text, &mistakes);
     statement.map_or(Found::Broken, |statement| Found::Statement(Box::new(statement)))
-}
-
-/// What it says, in one line.
-pub(super) fn told(statement: &Statement) -> String {
-    match statement {
-        Statement::Notice(notice) => {
-            let what = match &notice.change {
-                NoticeChange::Runtime(runtime) => {
-                    let version = runtime.model_version.as_deref().map_or_else(String::new, |v| format!(" {v}"));
-                    format!("the agent also runs {}{version}", runtime.model)
-                }
-                NoticeChange::Key(new) => format!("{} signs with {} from {} on", new.of, new.key.multibase(), new.from),
-                NoticeChange::Rollback { to } => format!("version {to} may come into force again"),
-                NoticeChange::Termination { on, because: Some(why) } => format!("the pact ends on {on}: {why}"),
-                NoticeChange::Termination { on, because: None } => format!("the pact ends on {on} by agreement"),
-                NoticeChange::Extension { until } => format!("the term is longer, until {until}"),
-            };
-            format!("notice on {} {}: {what}", notice.pact, notice.version)
-        }
-        Statement::Approval(approval) => {
-            let word = if approval.approve { "approved" } else { "denied" };
-            format!(
-                "{word}: what {} of {} {} holds under {}",
-                approval.predicate, approval.pact, approval.version, approval.record
-            )
-        }
-        Statement::Reinstatement(back) => {
-            format!("{} may work again under {} {}: {}", back.agent, back.pact, back.version, back.reason)
-        }
-        Statement::Subscription(sub) => format!("{} accepts {} {}", sub.counterparty, sub.pact, sub.accepts),
-    }
 }
 
 /// Verifies a statement by itself and, where one is given, against the pact that it speaks of.
@@ -85,7 +53,7 @@ pub(super) fn report(
     trusted: bool,
     signatures: &[Value],
 ) -> Result<Outcome, CliError> {
-    let (kind, said, digest) = (signed.statement().kind(), told(signed.statement()), signed.digest().hex());
+    let (kind, said, digest) = (signed.statement().kind(), signed.statement().to_string(), signed.digest().hex());
     if screen.is_json() {
         screen.json(
             &json!({"file": path, "ok": true, "trusted": trusted, "kind": kind.as_str(), "pact": signed.statement().pact(),

@@ -1,12 +1,14 @@
 //! The life of a pact as dates: when it begins, what must be said until when, when it ends.
 //!
-//! Computed from the document alone. What has no date, since it waits for something to happen, is told beside
+//! Computed from the document, and from what was signed beside it where that is given. What has no date, since it waits for something to happen, is told beside
 //! the dates. A period of hours is rounded up to whole days, so that nobody is told too late.
 
 use jiff::ToSpan as _;
 use jiff::civil;
 
+use super::life::{Age, End};
 use super::model::{ExtendHow, Pact, Renewal, TerminateOn};
+use super::statement::KeyChange;
 use super::term::{Date, Period};
 
 /// One date.
@@ -47,14 +49,34 @@ fn shifted(from: Date, by: Period, back: bool, zone: &str) -> Option<Date> {
     Date::parse(&there.ok()?.to_string(), zone)
 }
 
-/// The calendar of a pact.
-pub fn calendar(pact: &Pact) -> Calendar {
+/// What was said beside the document, and what follows from later versions.
+#[derive(Clone, Debug, Default)]
+pub struct Known<'a> {
+    /// Another end than the document's.
+    pub end: Option<&'a End>,
+    /// What a later major version makes of it.
+    pub age: Option<&'a Age>,
+    /// Keys that were announced.
+    pub keys: Vec<&'a KeyChange>,
+}
+
+/// The calendar of a pact: of its document, and as far as something else was said, of that.
+pub fn calendar(pact: &Pact, known: &Known<'_>) -> Calendar {
     let (renewal, zone) = (&pact.renewal, pact.evidence.timezone.as_str());
     let mut out = Calendar::default();
     let mut date = |on: Option<Date>, what: String| out.dates.extend(on.map(|on| Entry { on, what }));
     date(renewal.effective, "the pact comes into force".to_owned());
-    if let Some(expires) = renewal.expires {
-        term(renewal, expires, zone, &mut date);
+    match known.end {
+        Some(end) if end.terminated => date(Some(end.on), "the pact ends: a signed notice terminates it".to_owned()),
+        Some(end) => term(renewal, end.on, zone, &mut date),
+        None => renewal.expires.into_iter().for_each(|expires| term(renewal, expires, zone, &mut date)),
+    }
+    for change in &known.keys {
+        date(Some(change.from), format!("{} signs with another key", change.of));
+    }
+    if let Some(age) = known.age {
+        date(age.maintained, format!("this version is in maintenance, after {}", age.by));
+        date(age.retired, format!("this version retires, after {}", age.by));
     }
     out.dates.sort_by_key(|entry| entry.on);
     for word in &renewal.review_on {
@@ -110,7 +132,7 @@ mod tests {
     fn dates(renewal: &str) -> (Vec<(String, String)>, Vec<String>) {
         let text = format!("format: 1\npenalty: {{score: {{scale: 9, start: 5, tiers: {{gold: 4}}}}}}\nrenewal: {renewal}\n");
         let (pact, mistakes) = read(&text, Packs::shipped());
-        let calendar = calendar(pact.unwrap_or_else(|| panic!("{}", mistakes.render("", &text))).pact());
+        let calendar = calendar(pact.unwrap_or_else(|| panic!("{}", mistakes.render("", &text))).pact(), &Known::default());
         (calendar.dates.into_iter().map(|e| (e.on.to_string(), e.what)).collect(), calendar.standing)
     }
 

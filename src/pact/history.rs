@@ -110,6 +110,8 @@ pub enum Admission {
     First,
     /// It follows the newest, from which it differs so.
     Follows(Box<Comparison>),
+    /// It is older, and both parties have agreed to go back to it.
+    Returns,
 }
 
 impl History {
@@ -144,11 +146,11 @@ impl History {
         self.versions.iter().find(|v| v.number() == number)
     }
 
-    /// Whether a document may join.
+    /// Whether a document may join. `wanted`: an older version to which both parties have agreed to go back.
     ///
     /// # Errors
     /// Why not.
-    pub fn admit(&self, sealed: &SealedPact) -> Result<Admission, NotAdmitted> {
+    pub fn admit(&self, sealed: &SealedPact, wanted: Option<SemVer>) -> Result<Admission, NotAdmitted> {
         let checked = sealed.checked();
         let offered = checked.pact().version;
         if let Some(known) = self.version(offered) {
@@ -156,7 +158,8 @@ impl History {
             return if same { Ok(Admission::Known) } else { Err(NotAdmitted::SameVersion(offered)) };
         }
         let Some(newest) = self.newest() else { return Ok(Admission::First) };
-        if newest.number() > offered {
+        let older = newest.number() > offered;
+        if older && wanted != Some(offered) {
             return Err(NotAdmitted::Older { newest: newest.number(), offered });
         }
         let comparison = compare(newest.sealed.checked(), checked);
@@ -165,6 +168,7 @@ impl History {
                 let others = comparison.changes.iter().filter(|c| c.level == Level::Other);
                 Err(NotAdmitted::Another(others.map(|c| c.path.clone()).collect()))
             }
+            _ if older => Ok(Admission::Returns),
             (false, Some(least)) => Err(NotAdmitted::TooLow { offered, least, level: comparison.level() }),
             (true, Some(_)) => Ok(Admission::Follows(Box::new(comparison))),
         }
@@ -204,10 +208,11 @@ mod tests {
     }
 
     fn code(history: &History, sealed: &SealedPact) -> &'static str {
-        match history.admit(sealed) {
+        match history.admit(sealed, SemVer::parse("1.9.0")) {
             Ok(Admission::Known) => "known",
             Ok(Admission::First) => "first",
             Ok(Admission::Follows(_)) => "follows",
+            Ok(Admission::Returns) => "returns",
             Err(error) => error.code(),
         }
     }
@@ -224,6 +229,9 @@ mod tests {
             ("2.1.0", Some(major), "same_version"),
             ("2.0.0", Some(major), "same_version"),
             ("2.0.9", None, "rolled_back"),
+            ("1.9.0", Some(major), "returns"),
+            ("1.9.0", Some(other), "another_pact"),
+            ("1.9.1", None, "rolled_back"),
             ("2.1.1", None, "follows"),
             ("2.1.1", Some(major), "version_too_low"),
             ("2.2.0", Some(major), "version_too_low"),
@@ -234,7 +242,7 @@ mod tests {
             assert_eq!(code(&history, &sealed), wanted, "{version} {edit:?}");
             assert_eq!(code(&History::default(), &sealed), "first");
         }
-        let error = history.admit(&at("3.0.0", &[other], TOLD)).unwrap_err().to_string();
+        let error = history.admit(&at("3.0.0", &[other], TOLD), None).unwrap_err().to_string();
         assert!(error.contains("counterparty"), "{error}");
     }
 

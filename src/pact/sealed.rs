@@ -50,6 +50,8 @@ pub enum PactError {
     FromTheFuture(String),
     /// A required signature is missing.
     Unsigned(Role),
+    /// The counterparty has not signed, and its subscription does not stand for that: why.
+    NoConsent(String),
     /// The trust file does not know this key in this role at that time.
     Untrusted {
         /// Whose.
@@ -63,6 +65,8 @@ pub enum PactError {
     NotYet(Date),
     /// No longer in force.
     Expired(Date),
+    /// A later major version has taken its place for good.
+    Retired(Date),
     /// The pact binds another agent.
     WrongAudience {
         /// Whom it binds.
@@ -97,6 +101,12 @@ impl fmt::Display for PactError {
             Self::Unsigned(role) => {
                 write!(f, "the {role} has not signed; `servanda sign --role {role}` with that party's key adds it")
             }
+            Self::NoConsent(why) => {
+                write!(
+                    f,
+                    "the counterparty has not signed, and no subscription stands for that: {why}; have it sign the document"
+                )
+            }
             Self::Untrusted { by, role } => {
                 write!(f, "the trust file does not know this key of {by} as {role} at the time of signing")
             }
@@ -104,6 +114,9 @@ impl fmt::Display for PactError {
             Self::Credential(id, None) => write!(f, "the trust file does not list the credential {id}"),
             Self::NotYet(date) => write!(f, "the pact takes effect on {date}"),
             Self::Expired(date) => write!(f, "the pact expired on {date}"),
+            Self::Retired(date) => {
+                write!(f, "this version retired on {date}, after a later major version; sign a version greater than that one")
+            }
             Self::WrongAudience { pact: Some(pact), here } => write!(f, "the pact binds {pact}, and this is {here}"),
             Self::WrongAudience { pact: None, here } => write!(f, "the pact binds nobody, and this is {here}"),
             Self::RolledBack { in_force, offered } => write!(f, "version {offered} is older than {in_force}, which is in force"),
@@ -124,11 +137,12 @@ impl PactError {
             Self::WrongKey(_) => "wrong_key",
             Self::SignedAlready(_) => "signed_already",
             Self::BadSignature(_) | Self::FromTheFuture(_) | Self::Seal(_) => "bad_signature",
-            Self::Unsigned(_) => "unsigned",
+            Self::Unsigned(_) | Self::NoConsent(_) => "unsigned",
             Self::Untrusted { .. } => "untrusted",
             Self::Credential(..) => "credential",
             Self::NotYet(_) => "not_yet_effective",
             Self::Expired(_) => "expired",
+            Self::Retired(_) => "retired",
             Self::WrongAudience { .. } => "wrong_audience",
             Self::RolledBack { .. } => "rolled_back",
             Self::SameVersion(_) => "same_version",
@@ -274,6 +288,17 @@ impl VerifiedPact {
     }
 }
 
+/// What was said beside a pact, or followed it, and changes what one version of it may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Beside {
+    /// The end of its term, where it is another than the document's.
+    pub until: Option<Date>,
+    /// The greatest version that both parties have gone back from to this one; it does not stand in the way.
+    pub back_from: Option<SemVer>,
+    /// Since when a later major version keeps it from coming into force.
+    pub retired: Option<Date>,
+}
+
 /// What a deployment demands of a pact.
 #[derive(Clone, Copy, Debug)]
 pub struct Demands<'a> {
@@ -285,6 +310,15 @@ pub struct Demands<'a> {
     pub agent: Option<&'a str>,
     /// Unix seconds.
     pub now: i64,
+    /// What was said beside the version that is looked at.
+    pub beside: Beside,
+}
+
+impl Demands<'_> {
+    /// When the term of a pact ends: as was said beside it, else as its document has it.
+    pub fn until(&self, sealed: &SealedPact) -> Option<Date> {
+        self.beside.until.or(sealed.checked().pact().renewal.expires)
+    }
 }
 
 /// The roles that must have signed unless the config says otherwise.
@@ -297,8 +331,11 @@ pub fn activate(sealed: SealedPact, demands: &Demands<'_>) -> Result<VerifiedPac
     if let Some(date) = renewal.effective.filter(|d| demands.now < d.at) {
         return Err(PactError::NotYet(date));
     }
-    if let Some(date) = renewal.expires.filter(|d| demands.now >= d.at) {
+    if let Some(date) = demands.until(&sealed).filter(|d| demands.now >= d.at) {
         return Err(PactError::Expired(date));
+    }
+    if let Some(date) = demands.beside.retired.filter(|d| demands.now >= d.at) {
+        return Err(PactError::Retired(date));
     }
     let provenance = vouch(&sealed, demands)?;
     Ok(VerifiedPact { sealed, provenance })
@@ -392,7 +429,8 @@ mod tests {
     }
 
     fn code(sealed: &SealedPact, trust: Option<&TrustFile>, require: &[Role], agent: Option<&str>, now: i64) -> &'static str {
-        activate(sealed.clone(), &Demands { trust, require, agent, now }).map_or_else(|e| e.code(), |_| "active")
+        activate(sealed.clone(), &Demands { trust, require, agent, now, beside: Beside::default() })
+            .map_or_else(|e| e.code(), |_| "active")
     }
 
     #[test]
@@ -481,7 +519,8 @@ mod tests {
     #[test]
     fn versions_only_go_up_once_somebody_vouches() {
         let full = trust("");
-        let active = |s: SealedPact, t| activate(s, &Demands { trust: t, require: REQUIRED, agent: None, now: NOW }).unwrap();
+        let demands = |trust| Demands { trust, require: REQUIRED, agent: None, now: NOW, beside: Beside::default() };
+        let active = |s: SealedPact, t| activate(s, &demands(t)).unwrap();
         let verified = active(signed(), Some(&full));
         let (own, digest) = (verified.checked().pact().version, verified.checked().digest());
         let other = Digest([7; 32]);

@@ -238,6 +238,27 @@ impl Statement {
         }
     }
 
+    /// The key that it announces.
+    pub fn key_change(&self) -> Option<&KeyChange> {
+        match self {
+            Self::Notice(notice) => match &notice.change {
+                NoticeChange::Key(change) => Some(change),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The agent whose pact it is, where it says so.
+    pub fn agent(&self) -> Option<&str> {
+        match self {
+            Self::Notice(notice) => Some(&notice.agent),
+            Self::Reinstatement(reinstatement) => Some(&reinstatement.agent),
+            Self::Subscription(subscription) => Some(&subscription.agent),
+            Self::Approval(_) => None,
+        }
+    }
+
     /// Whom it names in a role.
     pub fn named(&self, role: Role) -> Option<&str> {
         match (self, role) {
@@ -304,6 +325,40 @@ impl Statement {
     }
 }
 
+impl fmt::Display for Statement {
+    /// What it says, in one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Notice(notice) => write!(f, "notice on {} {}: {}", notice.pact, notice.version, notice.change),
+            Self::Approval(approval) => {
+                let word = if approval.approve { "approved" } else { "denied" };
+                let Approval { predicate, pact, version, record, .. } = approval;
+                write!(f, "{word}: what {predicate} of {pact} {version} holds under {record}")
+            }
+            Self::Reinstatement(back) => {
+                write!(f, "{} may work again under {} {}: {}", back.agent, back.pact, back.version, back.reason)
+            }
+            Self::Subscription(sub) => write!(f, "{} accepts {} {}", sub.counterparty, sub.pact, sub.accepts),
+        }
+    }
+}
+
+impl fmt::Display for NoticeChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Runtime(runtime) => {
+                let version = runtime.model_version.as_deref().map_or_else(String::new, |v| format!(" {v}"));
+                write!(f, "the agent also runs {}{version}", runtime.model)
+            }
+            Self::Key(new) => write!(f, "{} signs with {} from {} on", new.of, new.key.multibase(), new.from),
+            Self::Rollback { to } => write!(f, "version {to} may come into force again"),
+            Self::Termination { on, because: Some(why) } => write!(f, "the pact ends on {on}: {why}"),
+            Self::Termination { on, because: None } => write!(f, "the pact ends on {on} by agreement"),
+            Self::Extension { until } => write!(f, "the term is longer, until {until}"),
+        }
+    }
+}
+
 /// An end for a reason that the pact does not know.
 fn unforeseen(notice: &Notice, pact: &Pact) -> Option<String> {
     let NoticeChange::Termination { because: Some(why), .. } = &notice.change else { return None };
@@ -336,6 +391,19 @@ impl SignedStatement {
     /// SHA-256 of the canonical form without signatures: tells two statements apart.
     pub fn digest(&self) -> Digest {
         digest(&self.canonical)
+    }
+
+    /// SHA-256 of the canonical form and the signatures: what is signed anew is another statement of the same words.
+    pub fn id(&self) -> Digest {
+        let mut signatures: Vec<&[u8; 64]> = self.signatures.iter().map(|s| &s.signature.0).collect();
+        signatures.sort_unstable();
+        let bytes: Vec<u8> = signatures.into_iter().flatten().chain(&self.canonical).copied().collect();
+        digest(&bytes)
+    }
+
+    /// When the last of its signatures was made, in Unix seconds; never, where nobody has signed.
+    pub fn signed_at(&self) -> i64 {
+        self.signatures.iter().map(|s| s.at).max().unwrap_or(i64::MAX)
     }
 
     /// Who signed; whether the signatures fit is said by [`Self::verify`].
@@ -392,8 +460,7 @@ impl SignedStatement {
 
     /// A new key is announced by the one that it replaces, or anybody could announce one.
     fn own_key(&self) -> Result<(), PactError> {
-        let Statement::Notice(notice) = &self.statement else { return Ok(()) };
-        let NoticeChange::Key(change) = &notice.change else { return Ok(()) };
+        let Some(change) = self.statement.key_change() else { return Ok(()) };
         let by_old = self.signatures.iter().any(|s| s.by == change.of && s.key == change.replaces);
         if by_old { Ok(()) } else { Err(PactError::WrongKey(change.of.clone())) }
     }

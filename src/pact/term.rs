@@ -161,6 +161,12 @@ impl Date {
         let at = date.to_zoned(zone).ok()?.timestamp().as_second();
         Some(Self { at, day: (date.year(), date.month(), date.day()) })
     }
+
+    /// The day, in this IANA zone, in which an instant in Unix seconds lies; it keeps the instant.
+    pub fn of(at: i64, zone: &str) -> Option<Self> {
+        let date = jiff::Timestamp::from_second(at).ok()?.to_zoned(TimeZone::get(zone).ok()?).date();
+        Some(Self { at, day: (date.year(), date.month(), date.day()) })
+    }
 }
 
 impl fmt::Display for Date {
@@ -229,5 +235,8 @@ mod tests {
         assert_eq!(Date::parse("2026-1-1", "UTC"), None);
         assert_eq!(Date::parse("2026-12-01", "Berlin"), None);
         assert_eq!(Date::parse("2026-12-01", "UTC").unwrap().to_string(), "2026-12-01");
+        let instant = Date::of(1_796_083_200 - 1, "Europe/Berlin").unwrap();
+        assert_eq!((instant.to_string().as_str(), instant.at), ("2026-12-01", 1_796_083_199));
+        assert_eq!(Date::of(0, "Nowhere"), None);
     }
 }

@@ -106,6 +106,18 @@ impl TrustFile {
         })
     }
 
+    /// Has an identity sign with a new key from a day on, and with the old one only before it. What the file says of
+    /// the new key stands. An identity that the file does not know stays unknown.
+    pub(super) fn replace_key(&mut self, did: &str, old: &VerifyingKey, new: VerifyingKey, from: Date) {
+        let Some(identity) = self.identities.get_mut(did) else { return };
+        for key in identity.keys.iter_mut().filter(|k| k.key == *old) {
+            key.until = Some(key.until.map_or(from, |until| until.min(from)));
+        }
+        if !identity.keys.iter().any(|k| k.key == new) {
+            identity.keys.push(TrustedKey { key: new, from: Some(from), until: None });
+        }
+    }
+
     /// Whether a pack that did not come with the binary may be used.
     pub fn allows_pack(&self, pack: &Pack) -> bool {
         self.packs.iter().any(|p| p.pack == pack.name && p.version == pack.version && p.digest == pack.digest)

@@ -64,7 +64,7 @@ fn trusted(name: &str, packs: &Packs, trust: &TrustFile) -> bool {
 /// What cannot be compiled, with its place in the document.
 pub fn compile_one(pact: &CheckedPact, signed: bool, packs: &Packs) -> Result<Program, Diagnostics> {
     let source = String::from_utf8_lossy(pact.canonical()).into_owned();
-    let origin = Origin { digest: pact.digest().0, signed, source: source.into() };
+    let origin = Origin { digest: pact.digest().0, signed, source: source.into(), until: None };
     lower(pact.pact(), packs, &origin)
 }
 

@@ -400,7 +400,7 @@ impl Image {
         });
         let verified: Vec<VerifiedPact> = verified.collect::<Result<_, _>>()?;
         let members: Vec<Member<'_>> =
-            verified.iter().map(|pact| Member { pact: pact.checked(), signed: !pact.is_unsigned() }).collect();
+            verified.iter().map(|pact| Member { pact: pact.checked(), signed: !pact.is_unsigned(), until: None }).collect();
         let program = self.program(&members, packs)?;
         check_packs(&program, packs, demands.trust).map_err(ImageError::Pact)?;
         Ok(program)
@@ -412,7 +412,7 @@ impl Image {
     /// As [`Image::program`].
     pub fn program_unsigned(&self, packs: &Packs) -> Result<Program, ImageError> {
         let checked = self.checked(packs)?;
-        let members: Vec<Member<'_>> = checked.iter().map(|pact| Member { pact, signed: false }).collect();
+        let members: Vec<Member<'_>> = checked.iter().map(|pact| Member { pact, signed: false, until: None }).collect();
         self.program(&members, packs)
     }
 

@@ -35,8 +35,10 @@ pub struct Identity {
     pub signed: bool,
     /// First instant in force, in microseconds since the Unix epoch.
     pub effective_us: Option<i64>,
-    /// First instant no longer in force.
+    /// First instant no longer in force, as was said beside the documents too.
     pub expires_us: Option<i64>,
+    /// The same by the documents alone: what an image was made of.
+    pub written_end_us: Option<i64>,
 }
 
 /// A predicate as records and people see it.

@@ -13,15 +13,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::compile::compile_one;
 use super::conflict::{self, Governed};
 use super::ir::Program;
-use super::lower::lower_parts;
+use super::lower::{lower, lower_parts};
 use super::part::{Origin, Part};
 use crate::base::diagnostic::{Diagnostics, Span};
 use crate::base::limits::PORTFOLIO_PROGRAMS_MAX;
 use crate::pact::model::FactType;
 use crate::pact::portfolio::Portfolio;
+use crate::pact::term::Date;
 use crate::pact::{CheckedPact, Packs};
 
 /// A pact that a portfolio names.
@@ -31,6 +31,15 @@ pub struct Member<'a> {
     pub pact: &'a CheckedPact,
     /// Whether its signatures were verified against a trust file.
     pub signed: bool,
+    /// The end of its term, where another was said beside it than the document's.
+    pub until: Option<Date>,
+}
+
+impl Member<'_> {
+    fn origin(&self) -> Origin {
+        let source = String::from_utf8_lossy(self.pact.canonical()).into_owned();
+        Origin { digest: self.pact.digest().0, signed: self.signed, source: source.into(), until: self.until }
+    }
 }
 
 /// Why a portfolio did not become a program.
@@ -59,7 +68,8 @@ pub fn together(portfolio: Option<&Portfolio>, members: &[Member<'_>], packs: &P
     match (portfolio, members) {
         (Some(portfolio), members) => link(portfolio, members, packs),
         (None, [one]) => {
-            compile_one(one.pact, one.signed, packs).map_err(|mistakes| Mistakes { pacts: vec![mistakes], ..Mistakes::default() })
+            let alone = |mistakes| Mistakes { pacts: vec![mistakes], ..Mistakes::default() };
+            lower(one.pact.pact(), packs, &one.origin()).map_err(alone)
         }
         (None, members) => {
             let mut out = Mistakes::default();
@@ -114,14 +124,7 @@ fn linked(
     packs: &Packs,
     sets: &BTreeMap<BTreeSet<usize>, Vec<&str>>,
 ) -> Result<Program, Vec<Diagnostics>> {
-    let parts: Vec<Part<'_>> = members
-        .iter()
-        .map(|member| {
-            let source = String::from_utf8_lossy(member.pact.canonical()).into_owned();
-            let origin = Origin { digest: member.pact.digest().0, signed: member.signed, source: source.into() };
-            Part { pact: member.pact.pact(), origin }
-        })
-        .collect();
+    let parts: Vec<Part<'_>> = members.iter().map(|member| Part { pact: member.pact.pact(), origin: member.origin() }).collect();
     let all: BTreeSet<usize> = (0..parts.len()).collect();
     let lowered = |set: &BTreeSet<usize>| lower_parts(&parts, set.iter().map(|at| *at as u32).collect(), true, packs);
     let mut whole = lowered(&all)?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::ir::Identity;
 use crate::pact::model::Pact;
+use crate::pact::term::Date;
 
 /// Where a pact comes from, as the program tells it on.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +15,8 @@ pub struct Origin {
     pub signed: bool,
     /// The document as read.
     pub source: Arc<str>,
+    /// The end of its term, where another was said beside it than the document's.
+    pub until: Option<Date>,
 }
 
 /// A pact on its way into a program.
@@ -44,7 +47,8 @@ pub(super) fn identity(parts: &[&Part<'_>]) -> Identity {
         digest,
         signed: parts.iter().all(|part| part.origin.signed),
         effective_us: renewals().filter_map(|r| r.effective).map(|d| instant(d.at)).max(),
-        expires_us: renewals().filter_map(|r| r.expires).map(|d| instant(d.at)).min(),
+        expires_us: parts.iter().filter_map(|p| p.origin.until.or(p.pact.renewal.expires)).map(|d| instant(d.at)).min(),
+        written_end_us: renewals().filter_map(|r| r.expires).map(|d| instant(d.at)).min(),
     }
 }
 

@@ -107,7 +107,7 @@ pub(super) fn digest<'p>(program: &Program, pacts: impl Iterator<Item = &'p Pact
         // Hashing cannot fail.
         writeln!(hash, "{name} {value:?}").unwrap_or_default();
     };
-    put("dates", &(program.identity.effective_us, program.identity.expires_us));
+    put("dates", &(program.identity.effective_us, program.identity.written_end_us));
     for (frame, pact) in program.frames.iter().zip(pacts) {
         put("pact", &(&frame.pact, &frame.version, &program.identity.agent, frame.digest));
         // Sets without an order of their own are covered by the pact's predicates, which are printed whole.

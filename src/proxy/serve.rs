@@ -360,7 +360,7 @@ impl Reloads {
     async fn heed(self, wish: Option<Wish>) -> Option<Self> {
         let (after, left) = match wish {
             Some(Wish::Keep(text, told)) => {
-                let (after, outcome) = self.with(move |reloader| reloader.keep(&text)).await?;
+                let (after, outcome) = self.with(move |reloader| reloader.take_in(&text)).await?;
                 (after, told.send(outcome).is_err())
             }
             Some(Wish::Reload(told)) => {

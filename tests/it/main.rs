@@ -43,6 +43,7 @@ mod sidecar;
 mod smuggle;
 mod sockets;
 mod spared;
+mod statements;
 mod support;
 mod tidy;
 mod together;

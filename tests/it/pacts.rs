@@ -15,17 +15,17 @@ use crate::sidecar::{House, address, json, minimal};
 use crate::support::client::{body, http1, post};
 use crate::support::written::written;
 
-const AGENT: &str = "did:web:vendor.example:agents:first";
+pub(crate) const AGENT: &str = "did:web:vendor.example:agents:first";
 pub(crate) const TOLD: i64 = 1_790_000_000;
 pub(crate) const DAY: i64 = 86_400;
-const CLEAN: &str = r#"{"model":"m","messages":[{"role":"user","content":"Where is my order?"}]}"#;
+pub(crate) const CLEAN: &str = r#"{"model":"m","messages":[{"role":"user","content":"Where is my order?"}]}"#;
 
-fn key(seed: u8) -> SigningKey {
+pub(crate) fn key(seed: u8) -> SigningKey {
     SigningKey::from_seed(&[seed; 32])
 }
 
 /// The smallest pact at a version, with thirty days of notice, and edited.
-fn draft(version: &str, edit: &[(&str, &str)]) -> String {
+pub(crate) fn draft(version: &str, edit: &[(&str, &str)]) -> String {
     let mut text =
         minimal(version).replace("counters_on_extension: reset", "counters_on_extension: reset\n  change: {notice: 30d}");
     for (from, to) in edit {
@@ -45,9 +45,9 @@ pub(crate) fn seal(text: &str, signers: &[(u8, Role)], at: i64) -> String {
 }
 
 pub(crate) const BOTH: &[(u8, Role)] = &[(1, Role::Agent), (2, Role::Counterparty)];
-const HARDER: (&str, &str) = ("score: -100", "score: -200");
+pub(crate) const HARDER: (&str, &str) = ("score: -100", "score: -200");
 
-fn sealed(version: &str, edit: &[(&str, &str)]) -> String {
+pub(crate) fn sealed(version: &str, edit: &[(&str, &str)]) -> String {
     seal(&draft(version, edit), BOTH, TOLD)
 }
 
@@ -61,7 +61,7 @@ pub(crate) fn trust() -> String {
 }
 
 /// A sidecar in trusted mode with 2.0.0 in force, a day after all were signed.
-async fn trusted() -> (House, Sidecar, Arc<ManualClock>) {
+pub(crate) async fn trusted() -> (House, Sidecar, Arc<ManualClock>) {
     let house = House::new().await;
     house.write("trust.yaml", &trust());
     house.write("first.pact.json", &sealed("2.0.0", &[]));
@@ -85,20 +85,20 @@ pub(crate) async fn send(house: &House, admin: SocketAddr, text: impl Into<bytes
     (status, answer)
 }
 
-async fn in_force(sidecar: &Sidecar) -> String {
+pub(crate) async fn in_force(sidecar: &Sidecar) -> String {
     let response = http1().request(post(address(sidecar), "/v1/chat/completions", CLEAN)).await.unwrap();
     response.headers()["x-servanda-pact"].to_str().unwrap().to_owned()
 }
 
 /// The versions of the first pact and where each stands.
-async fn standing(sidecar: &Sidecar) -> Vec<(String, String)> {
+pub(crate) async fn standing(sidecar: &Sidecar) -> Vec<(String, String)> {
     let (status, answer) = json(sidecar.admin(), "/v1/pacts/first-pact/versions").await;
     assert_eq!(status, StatusCode::OK, "{answer}");
     let text = |v: &Value| v.as_str().unwrap().to_owned();
     answer["versions"].as_array().unwrap().iter().map(|v| (text(&v["version"]), text(&v["status"]))).collect()
 }
 
-fn rows(list: &[(&str, &str)]) -> Vec<(String, String)> {
+pub(crate) fn rows(list: &[(&str, &str)]) -> Vec<(String, String)> {
     list.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect()
 }
 

@@ -26,7 +26,7 @@ fn linked(entries: &[&str], pacts: &[&CheckedPact]) -> Result<Arc<Program>, Mist
     let text = format!("agent: {AGENT}\npacts:\n{entries}");
     let (portfolio, mistakes) = read_portfolio(&text);
     let portfolio = portfolio.unwrap_or_else(|| panic!("{}", mistakes.render("portfolio", &text)));
-    let members: Vec<Member<'_>> = pacts.iter().map(|pact| Member { pact, signed: false }).collect();
+    let members: Vec<Member<'_>> = pacts.iter().map(|pact| Member { pact, signed: false, until: None }).collect();
     link(&portfolio, &members, Packs::shipped()).map(Arc::new)
 }
 
@@ -212,7 +212,7 @@ predicates:
 
     let few = linked(&["pact: a, weight: 0.5", "pact: b, weight: 0.5"], &[&support]).unwrap_err();
     assert_eq!(told(&few), [("members", "the portfolio names 2 pacts, and 1 are there".to_owned())]);
-    let members = [&support, &billing].map(|pact| Member { pact, signed: false });
+    let members = [&support, &billing].map(|pact| Member { pact, signed: false, until: None });
     let alone = together(None, &members, Packs::shipped()).unwrap_err();
     assert_eq!(told(&alone), [("portfolio", "2 pacts without a portfolio".to_owned())]);
     assert_eq!(together(None, &members[..1], Packs::shipped()).unwrap().digest(), program(&support).digest());

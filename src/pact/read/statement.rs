@@ -142,7 +142,7 @@ fn notice(r: &mut Reader<'_>, at: &At<'_>) -> Option<Notice> {
     let reason = at.get("reason").and_then(|v| r.text(&v).map(str::to_owned));
     let found: Vec<At<'_>> = CHANGES.iter().filter_map(|key| at.get(key)).collect();
     let change = match &found[..] {
-        [one] => change(r, one, [agent.as_deref(), counterparty.as_deref()]),
+        [one] => change(r, one, [agent.as_deref(), counterparty.as_deref()], version),
         [] => {
             r.error("missing_key", at, "a notice that announces nothing").help(format!("one of {}", CHANGES.join(", ")));
             None
@@ -157,7 +157,7 @@ fn notice(r: &mut Reader<'_>, at: &At<'_>) -> Option<Notice> {
     Some(Notice { pact: pact?, version: version?, agent: agent?, counterparty: counterparty?, change: change?, reason })
 }
 
-fn change(r: &mut Reader<'_>, at: &At<'_>, parties: [Option<&str>; 2]) -> Option<NoticeChange> {
+fn change(r: &mut Reader<'_>, at: &At<'_>, parties: [Option<&str>; 2], in_force: Option<SemVer>) -> Option<NoticeChange> {
     match at.path.as_str() {
         "runtime" => {
             let runtime: Option<Runtime> = subject::runtime(r, at);
@@ -198,7 +198,11 @@ fn change(r: &mut Reader<'_>, at: &At<'_>, parties: [Option<&str>; 2]) -> Option
         "rollback" => {
             r.map(at, &["to"], None);
             let to = r.needed(at, "to", "to which version")?;
-            semver(r, &to).map(|to| NoticeChange::Rollback { to })
+            let version = semver(r, &to);
+            if version.is_some() && version >= in_force {
+                r.error("contradiction", &to, "back goes to a version below the one in force").help("name an older version");
+            }
+            version.map(|to| NoticeChange::Rollback { to })
         }
         "termination" => {
             r.map(at, &["on", "because"], None);

@@ -44,7 +44,7 @@ fn checked(text: &str) -> CheckedPact {
 
 fn linked() -> Program {
     let (toy, other) = (checked(PACT), checked(OTHER));
-    let members = [&toy, &other].map(|pact| Member { pact, signed: false });
+    let members = [&toy, &other].map(|pact| Member { pact, signed: false, until: None });
     together(read_portfolio(PORTFOLIO_TEXT).0.as_ref(), &members, Packs::shipped()).unwrap()
 }
 
@@ -135,7 +135,8 @@ fn each_pact_of_a_portfolio_must_be_active_where_it_is_opened() {
     let [_, bytes] = images(None);
     let image = Image::read(&bytes).unwrap();
     let open = |agent, now| {
-        let demands = Demands { trust: None, require: &[], agent: Some(agent), now };
+        let beside = crate::pact::Beside::default();
+        let demands = Demands { trust: None, require: &[], agent: Some(agent), now, beside };
         image.open(Packs::shipped(), &demands, &[]).map(|program| *program.digest())
     };
     let (here, now) = ("did:web:vendor.example:agents:toy", 1_790_000_000);
@@ -196,7 +197,7 @@ fn another_program_pack_agent_or_time_is_refused() {
     assert_eq!(Image::read(&bytes).unwrap().program_unsigned(&none).unwrap_err().code(), "pact");
     let (checked, _) = crate::pact::read(&with_pack, Packs::shipped());
     let image = Image::read(&bytes).unwrap();
-    let member = Member { pact: &checked.unwrap(), signed: true };
+    let member = Member { pact: &checked.unwrap(), signed: true, until: None };
     assert_eq!(image.program(&[member], &none).unwrap_err().code(), "pack");
     let from = 1_767_225_600_000_000;
     assert_eq!(admit(&program, "did:web:vendor.example:agents:toy", from), Ok(()));
@@ -204,6 +205,24 @@ fn another_program_pack_agent_or_time_is_refused() {
     assert_eq!(admit(&program, "did:web:other.example", from).unwrap_err().code(), "audience");
     assert_eq!(admit(&program, "", from - 1).unwrap_err(), ImageError::Term);
     assert_eq!(admit(&program, "", from + 365 * 86_400_000_000).unwrap_err(), ImageError::Term);
+}
+
+#[test]
+fn an_end_that_was_said_beside_the_pacts_is_no_part_of_what_an_image_agrees_on() {
+    let until = crate::pact::term::Date::parse("2026-03-01", "UTC").unwrap();
+    let image = Image::read(&images(None)[1]).unwrap();
+    let (toy, other) = (checked(PACT), checked(OTHER));
+    let members = |until| [(&toy, None), (&other, until)].map(|(pact, until)| Member { pact, signed: true, until });
+    let plain = image.program(&members(None), Packs::shipped()).unwrap();
+    let ended = image.program(&members(Some(until)), Packs::shipped()).unwrap();
+    assert_eq!(plain.digest(), ended.digest());
+    // Of each task type the pacts that govern it say when it ends.
+    let over = |program: &Program, task: &str| {
+        let own = program.tasks().find(|(name, _)| *name == task);
+        own.map(|(_, program)| !program.in_force(until.at * 1_000_000))
+    };
+    assert_eq!((over(&plain, "work"), over(&ended, "work"), over(&ended, "play")), (Some(false), Some(true), Some(false)));
+    assert!(plain.in_force(until.at * 1_000_000) && !ended.in_force(until.at * 1_000_000));
 }
 
 #[test]

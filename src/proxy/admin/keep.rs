@@ -1,4 +1,5 @@
-//! `POST /v1/pacts`: a sealed pact to be kept, and brought into force when it is due. Needs the token.
+//! `POST /v1/pacts`: a sealed pact to be kept, and brought into force when it is due; or a statement beside one, which
+//! acts from then on. Needs the token.
 
 use axum::Json;
 use axum::body::{Body, to_bytes};
@@ -13,19 +14,21 @@ use crate::base::limits::DOCUMENT_MAX;
 use crate::proxy::problem::Problem;
 use crate::proxy::reload::Refused;
 use crate::proxy::reload::keep::{Kept, NotKept};
+use crate::proxy::reload::sent::Outcome;
 use crate::proxy::store::StoreError;
 
-use super::{Context, Wish, pacts};
+use super::{Context, Wish, pacts, statements};
 
 /// 201 where it is kept now, 200 where it was kept before; `status` and `means` say what became of it.
 pub(super) async fn keep(State(context): State<Context>, headers: HeaderMap, body: Body) -> Response {
     match sent(&context, &headers, body).await {
-        Ok(kept) => answer(&kept),
+        Ok(Outcome::Pact(kept)) => answer(&kept),
+        Ok(Outcome::Statement(listed)) => statements::kept(&listed, context.now_s()),
         Err(problem) => problem.into_response(),
     }
 }
 
-async fn sent(context: &Context, headers: &HeaderMap, body: Body) -> Result<Kept, Problem> {
+async fn sent(context: &Context, headers: &HeaderMap, body: Body) -> Result<Outcome, Problem> {
     context.allows(headers)?;
     let too_large = |_| {
         let why = format!("a pact has at most {DOCUMENT_MAX} bytes, and must be sent whole");
@@ -69,6 +72,7 @@ fn problem(why: NotKept) -> Problem {
             Problem::new(status, refused.code(), refused.to_string())
         }
         NotKept::NotAdmitted(error) => Problem::new(StatusCode::CONFLICT, error.code(), error.to_string()),
+        NotKept::Unheard(code, why) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, why),
         NotKept::Store(error) => {
             let (status, code) = match &error {
                 StoreError::Full(_) => (StatusCode::INSUFFICIENT_STORAGE, "store_full"),

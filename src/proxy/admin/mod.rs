@@ -8,6 +8,7 @@ mod health;
 mod keep;
 mod pacts;
 mod reload;
+mod statements;
 mod status;
 pub mod token;
 
@@ -25,7 +26,8 @@ use crate::evidence::log::LogHandle;
 use crate::program::Live;
 
 use super::problem::Problem;
-use super::reload::keep::{Kept, NotKept};
+use super::reload::keep::NotKept;
+use super::reload::sent::Outcome;
 use super::state::{Reload, Shared};
 use super::store::Shelf;
 use token::Token;
@@ -35,8 +37,8 @@ use token::Token;
 pub(crate) enum Wish {
     /// Read config and pact anew; nobody may wait for the outcome.
     Reload(Option<oneshot::Sender<Reload>>),
-    /// Keep the sealed pact with this text.
-    Keep(String, oneshot::Sender<Result<Kept, NotKept>>),
+    /// Keep the sealed pact, or the statement, with this text.
+    Keep(String, oneshot::Sender<Result<Outcome, NotKept>>),
 }
 
 /// What the routes need.
@@ -83,6 +85,7 @@ pub(super) fn router(context: Context) -> Router {
         .route("/v1/pacts/{id}/diff", get(pacts::diff))
         .route("/v1/pacts/{id}/coverage", get(pacts::coverage))
         .route("/v1/pacts/{id}/calendar", get(pacts::dates))
+        .route("/v1/pacts/{id}/statements", get(statements::all))
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "no_route", "no such route; see /v1/status"))
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "this route has another method")

@@ -11,23 +11,25 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::pact::calendar::calendar;
+use crate::pact::calendar::{Known, calendar};
 use crate::pact::change::compare;
+use crate::pact::life::Effect;
+use crate::pact::statement::KeyChange;
 use crate::pact::term::SemVer;
 use crate::pact::{Packs, SealedPact};
 use crate::program::compile::compile_one;
 use crate::proxy::problem::Problem;
-use crate::proxy::store::{Row, Shelved, Standing};
+use crate::proxy::store::{Heard, Row, Shelved, Standing};
 
 use super::Context;
 
-type Answer = Result<Json<Value>, Problem>;
+pub(super) type Answer = Result<Json<Value>, Problem>;
 
 /// Which version of which pact is asked for.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Which {
-    agent: Option<String>,
+    pub(super) agent: Option<String>,
     version: Option<String>,
 }
 
@@ -41,14 +43,14 @@ pub(super) struct Between {
 }
 
 /// What a question says behind the path; a misspelt key is a mistake.
-type Asked<T> = Result<Query<T>, axum::extract::rejection::QueryRejection>;
+pub(super) type Asked<T> = Result<Query<T>, axum::extract::rejection::QueryRejection>;
 
-fn asked<T>(asked: Asked<T>) -> Result<T, Problem> {
+pub(super) fn asked<T>(asked: Asked<T>) -> Result<T, Problem> {
     asked.map(|Query(asked)| asked).map_err(|error| Problem::bad_request("query", error.body_text()))
 }
 
 /// Unix seconds as people and programs read them.
-fn time(at: i64) -> Value {
+pub(super) fn time(at: i64) -> Value {
     jiff::Timestamp::from_second(at).map_or(Value::Null, |at| at.to_string().into())
 }
 
@@ -66,8 +68,15 @@ pub(super) fn row(row: &Row, standing: Standing) -> Value {
         "signed": row.signed,
         "kept": row.kept,
         "from": row.from.map(time),
-        "until": pact.renewal.expires.map(|date| time(date.at)),
+        "until": row.until().map(|date| time(date.at)),
         "notice_until": row.notice.map(time),
+        "consent": row.consent.map(|by| by.hex()),
+        "end": row.end.as_ref().map(|end| json!({"terminated": end.terminated, "by": end.by.hex()})),
+        "later": row.age.as_ref().map(|age| json!({
+            "version": age.by.to_string(),
+            "maintained": age.maintained.map(|date| time(date.at)),
+            "retired": age.retired.map(|date| time(date.at)),
+        })),
         "problem": row.problem.as_ref().map(|(code, why)| json!({"code": code, "detail": why})),
         "signatures": signers.collect::<Vec<_>>(),
     })
@@ -96,13 +105,13 @@ pub(super) async fn all(State(context): State<Context>) -> Json<Value> {
     Json(json!({"pacts": list.collect::<Vec<_>>(), "store": shelved.dir, "broken": shelved.broken}))
 }
 
-fn key(sealed: &SealedPact) -> (&str, Option<&str>) {
+pub(super) fn key(sealed: &SealedPact) -> (&str, Option<&str>) {
     let pact = sealed.checked().pact();
     (&pact.id, pact.subject.agent.as_deref())
 }
 
 /// The versions of one pact of one agent, from the oldest to the newest; never none.
-fn rows<'s>(shelved: &'s Shelved, id: &str, agent: Option<&str>) -> Result<Vec<&'s Row>, Problem> {
+pub(super) fn rows<'s>(shelved: &'s Shelved, id: &str, agent: Option<&str>) -> Result<Vec<&'s Row>, Problem> {
     let rows: Vec<&Row> = shelved
         .rows
         .iter()
@@ -221,11 +230,26 @@ pub(super) async fn dates(State(context): State<Context>, Path(id): Path<String>
     let shelved = context.shelf.now();
     let found = which(&shelved, &id, &asked(query)?)?;
     let pact = found.sealed.checked().pact();
-    let mut body = calendar(pact).report(context.now_s());
+    let known = Known { end: found.end.as_ref(), age: found.age.as_ref(), keys: keys(&shelved, found) };
+    let mut body = calendar(pact, &known).report(context.now_s());
     if let Some(map) = body.as_object_mut() {
         map.insert("pact".to_owned(), json!(pact.id));
         map.insert("version".to_owned(), json!(pact.version.to_string()));
         map.insert("timezone".to_owned(), json!(pact.evidence.timezone));
     }
     Ok(Json(body))
+}
+
+/// The keys that were announced for a pact.
+fn keys<'s>(shelved: &'s Shelved, row: &Row) -> Vec<&'s KeyChange> {
+    let (pact, agent) = key(&row.sealed);
+    let here = |heard: &&Heard| heard.pact == pact && heard.agent.as_deref() == agent;
+    let acts = |heard: &&Heard| heard.said.effect(i64::MAX) == Effect::Acts;
+    shelved
+        .statements
+        .iter()
+        .filter(here)
+        .filter(acts)
+        .filter_map(|heard| heard.said.statement.statement().key_change())
+        .collect()
 }

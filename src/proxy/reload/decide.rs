@@ -7,7 +7,8 @@
 
 use std::fmt;
 
-use crate::pact::{Demands, PactError, SealedPact, VerifiedPact, activate};
+use crate::pact::term::Date;
+use crate::pact::{Beside, Demands, PactError, SealedPact, VerifiedPact, activate};
 use crate::program::image::ImageError;
 
 use super::memory::{InForce, Memory};
@@ -21,6 +22,8 @@ pub struct Accept {
     pub in_force: InForce,
     /// Whether the very same is in force already.
     pub unchanged: bool,
+    /// The end of its term, where another was said beside it than the document's.
+    pub until: Option<Date>,
 }
 
 /// Why a pact or config does not come into force. The old state stays.
@@ -123,7 +126,14 @@ pub fn decide(
     demands: &Demands<'_>,
     memory: &Memory,
 ) -> Result<Accept, PactError> {
-    let verified = activate(sealed, demands)?;
+    let verified = match activate(sealed.clone(), demands) {
+        Err(PactError::Expired(on)) if cut_short(current, &sealed, demands) => {
+            // What runs must learn of its end: verified as if that were yet to come, it is in force until then.
+            let until = Some(Date { at: demands.now.saturating_add(1), ..on });
+            activate(sealed, &Demands { beside: Beside { until, ..demands.beside }, ..*demands })?
+        }
+        activated => activated?,
+    };
     let checked = verified.checked();
     let in_force = InForce {
         pact: checked.pact().id.clone(),
@@ -131,18 +141,28 @@ pub fn decide(
         version: checked.pact().version,
         digest: checked.digest(),
         signed: !verified.is_unsigned(),
-        expires: checked.pact().renewal.expires.map(|date| date.at),
+        expires: demands.until(verified.sealed()).map(|date| date.at),
     };
     let current = current.filter(|c| c.pact == in_force.pact && c.agent == in_force.agent);
     // What an unsigned file once ran as binds no signed one.
-    if let Some(current) = current.filter(|c| c.signed) {
+    // Nor does what both parties have gone back from; what is seen stays seen, so that nothing else old comes in.
+    let left = |version| demands.beside.back_from.is_some_and(|from| in_force.version < version && version <= from);
+    if let Some(current) = current.filter(|c| c.signed && !left(c.version)) {
         verified.may_follow(current.version, &current.digest)?;
     }
-    if let Some(seen) = memory.seen(&in_force.pact, in_force.agent.as_deref()) {
+    if let Some(seen) = memory.seen(&in_force.pact, in_force.agent.as_deref()).filter(|seen| !left(seen.version)) {
         verified.may_follow(seen.version, &seen.digest)?;
     }
     let unchanged = current == Some(&in_force);
-    Ok(Accept { verified, in_force, unchanged })
+    Ok(Accept { verified, in_force, unchanged, until: demands.beside.until })
+}
+
+/// Whether the very pact in force has an end by now that it does not know of.
+fn cut_short(current: Option<&InForce>, sealed: &SealedPact, demands: &Demands<'_>) -> bool {
+    let digest = sealed.checked().digest();
+    let later = |c: &InForce, on: Date| c.expires.is_none_or(|expires| expires > on.at);
+    let said = demands.beside.until;
+    current.zip(said).is_some_and(|(c, on)| c.signed && c.digest == digest && later(c, on))
 }
 
 #[cfg(test)]

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use crate::pact::change::Comparison;
 use crate::pact::history::{Admission, NotAdmitted};
 use crate::pact::sealed::{REQUIRED, complete};
-use crate::pact::{Packs, PactError, SealedPact, vouch};
-use crate::proxy::store::{Row, Shelved, Standing, StoreError, history};
+use crate::pact::{Life, Packs, PactError, SealedPact};
+use crate::proxy::store::{Row, Shelved, Standing, StoreError};
 
 use super::decide::Refused;
 use super::load::Terms;
@@ -41,13 +41,15 @@ struct Taken {
     known: bool,
 }
 
-/// Why a pact was not kept.
+/// Why a pact or a statement was not kept.
 #[derive(Debug)]
 pub(crate) enum NotKept {
     /// It may not be enforced here.
     Refused(Refused),
     /// It does not follow what is known.
     NotAdmitted(NotAdmitted),
+    /// The statement does not count here: a stable word, and why.
+    Unheard(&'static str, String),
     /// There is no room for it, or the disk fails.
     Store(StoreError),
 }
@@ -78,7 +80,7 @@ impl From<StoreError> for NotKept {
 
 impl Reloader {
     /// Keeps a sealed pact, and brings it into force if it is due.
-    pub(crate) fn keep(&mut self, text: &str) -> (Result<Kept, NotKept>, Did) {
+    pub(super) fn keep(&mut self, text: &str) -> (Result<Kept, NotKept>, Did) {
         match self.take(text) {
             Ok(taken) => {
                 let did = self.bring_kept(&taken.sealed);
@@ -95,20 +97,24 @@ impl Reloader {
         let demands = terms.demands(&config, self.told.clock.wall_us());
         let sealed = Arc::new(SealedPact::new(document("the pact that was sent", text, Packs::shipped())?)?);
         // Where nobody vouches for keys, at least both parties must have signed with some.
-        complete(&sealed, if demands.trust.is_some() { demands.require } else { REQUIRED })?;
-        vouch(&sealed, &demands)?;
+        complete(&sealed, if demands.trust.is_some() { &[] } else { REQUIRED })?;
         let pact = sealed.checked().pact();
-        if let Some(date) = pact.renewal.expires.filter(|date| demands.now >= date.at) {
-            return Err(PactError::Expired(date).into());
-        }
-        let agent = pact.subject.agent.as_deref();
         let shelved = self.shelf().now();
         let in_force = of(&shelved, &sealed).find(|row| row.active && row.signed).map(|row| Arc::clone(&row.sealed));
-        let admission = history(&self.store, &pact.id, agent, in_force.as_ref(), &demands).admit(&sealed)?;
-        if let Some(seen) = self.memory.seen(&pact.id, agent) {
+        let mut papers = self.store.papers(&sealed);
+        (papers.base, papers.reached) = (in_force.clone(), self.memory.reached(&sealed));
+        let known = Life::of(&papers, &demands);
+        papers.kept.push(Arc::clone(&sealed));
+        let with = Life::of(&papers, &demands);
+        with.vouch(&sealed, &demands)?;
+        if let Some(date) = with.demands(&sealed, &demands).until(&sealed).filter(|date| demands.now >= date.at) {
+            return Err(PactError::Expired(date).into());
+        }
+        let admission = known.history().admit(&sealed, known.wanted())?;
+        if let Some(seen) = self.memory.seen(&pact.id, pact.subject.agent.as_deref()) {
             let digest = sealed.checked().digest();
             match pact.version.cmp(&seen.version) {
-                std::cmp::Ordering::Less if !matches!(admission, Admission::Known) => {
+                std::cmp::Ordering::Less if !matches!(admission, Admission::Known | Admission::Returns) => {
                     return Err(NotAdmitted::Older { newest: seen.version, offered: pact.version }.into());
                 }
                 std::cmp::Ordering::Equal if digest != seen.digest => {
@@ -164,7 +170,9 @@ impl Reloader {
                 let why = row.problem.as_ref().map_or("", |(_, why)| why);
                 format!("it is kept and does not come into force: {why}")
             }
-            Standing::Superseded => "it is kept; a greater version is in force".to_owned(),
+            Standing::Superseded | Standing::Maintained => "it is kept; a greater version is in force".to_owned(),
+            Standing::Retired => "it is kept and comes into force no more: a later major version has taken its place".to_owned(),
+            Standing::RolledBack => "it is kept; both parties have gone back from it".to_owned(),
             Standing::Expired => "it is kept; its term is over".to_owned(),
             Standing::Stored if self.config.trust.is_none() => {
                 "it is kept and does not come into force: in development, without a trust file, only what `pacts` names is enforced"

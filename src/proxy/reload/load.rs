@@ -15,12 +15,12 @@ use std::sync::Arc;
 
 use crate::base::names::{Lane, Mode};
 use crate::base::verdict::Severity;
-use crate::pact::{Demands, Packs, Portfolio, Role, SealedPact, TrustFile, read_trust, vouch};
+use crate::pact::{Beside, Demands, Life, Packs, Portfolio, Role, SealedPact, TrustFile, read_trust};
 use crate::program::Program;
 use crate::program::link::{Member, together};
 use crate::proxy::config::{Config, FactsMissing};
 use crate::proxy::identity::{Resolver, Web};
-use crate::proxy::store::{Passed, Shelved, Store, history};
+use crate::proxy::store::{Passed, Shelved, Store};
 use crate::seal::Digest;
 use crate::trial::case;
 
@@ -86,7 +86,8 @@ impl Terms {
     /// What is demanded of a pact now.
     pub(super) fn demands<'a>(&'a self, config: &'a Config, now_us: i64) -> Demands<'a> {
         let now = now_us.div_euclid(1_000_000);
-        Demands { trust: self.trust.as_ref(), require: &self.require, agent: config.agent.as_deref(), now }
+        let (trust, agent) = (self.trust.as_ref(), config.agent.as_deref());
+        Demands { trust, require: &self.require, agent, now, beside: Beside::default() }
     }
 }
 
@@ -124,22 +125,22 @@ pub(crate) fn load(
     let (accepts, Made { program, image }) = attempt.choose(&members)?;
     let accepts: Vec<Accept> = accepts.into_iter().cloned().collect();
     let in_force: Vec<Digest> = accepts.iter().map(|accept| accept.in_force.digest).collect();
-    let mut shelved = Shelved::of(store, &named.pacts, &in_force, &demands, &attempt.passed);
+    let mut seen = memory.clone();
+    accepts.iter().for_each(|accept| _ = seen.note(&accept.in_force));
+    let mut shelved = Shelved::of(store, &named.pacts, &in_force, &demands, &attempt.passed, |sealed| seen.reached(sealed));
     shelved.notes = terms.notes;
     shelved.notes.extend(taskless(config, &program));
     Ok(Loaded { accepts, portfolio: named.portfolio, program, image, files: named.files, shelved })
 }
 
-/// What the store keeps beyond the document that the config names, as far as it is due; the greatest first.
-fn newer(store: &Store, base: &Arc<SealedPact>, demands: &Demands<'_>) -> Vec<Arc<SealedPact>> {
+/// What the store keeps that may take the place of the document that the config names: what both parties went back to,
+/// and what is greater and due; the greatest first.
+fn newer(life: &Life, base: &SealedPact, demands: &Demands<'_>) -> Vec<Arc<SealedPact>> {
     // In development the file is what runs, and a file that nobody vouches for is followed by nothing.
-    if demands.trust.is_none() || vouch(base, demands).is_err() {
+    if demands.trust.is_none() || life.vouch(base, demands).is_err() {
         return Vec::new();
     }
-    let pact = base.checked().pact();
-    let history = history(store, &pact.id, pact.subject.agent.as_deref(), Some(base), demands);
-    let later = history.versions().iter().rev().take_while(|v| v.number() > pact.version);
-    later.filter(|v| v.from <= demands.now).map(|v| Arc::clone(&v.sealed)).collect()
+    life.due(base.checked().pact().version, demands.now)
 }
 
 /// What every document is tried against.
@@ -163,15 +164,19 @@ impl Attempt<'_> {
     /// The versions of a pact that may come into force by themselves, the greatest first; never none.
     fn candidates(&mut self, base: &Arc<SealedPact>, store: &Store, demands: &Demands<'_>) -> Result<Vec<Accept>, Refused> {
         let mut accepted = Vec::new();
-        for sealed in newer(store, base, demands) {
-            match self.decided(&sealed, demands) {
+        let mut papers = store.papers(base);
+        papers.base = Some(Arc::clone(base));
+        papers.reached = self.memory.reached(base);
+        let life = Life::of(&papers, demands);
+        for sealed in newer(&life, base, demands) {
+            match self.decided(&sealed, &life.demands(&sealed, demands)) {
                 Ok(accept) => accepted.push(accept),
                 Err(refused) if accepted.is_empty() => self.pass(&sealed, &refused),
                 // A greater one stands in for it, which may be why.
                 Err(_) => {}
             }
         }
-        match self.decided(base, demands) {
+        match self.decided(base, &life.demands(base, demands)) {
             Ok(accept) => accepted.push(accept),
             Err(refused) if accepted.is_empty() => return Err(refused),
             Err(_) => {}
@@ -238,7 +243,7 @@ impl Attempt<'_> {
             return Ok(Made { program: Arc::clone(running.program), image: None });
         }
         let members: Vec<Member<'_>> =
-            accepts.iter().map(|a| Member { pact: a.verified.checked(), signed: a.in_force.signed }).collect();
+            accepts.iter().map(|a| Member { pact: a.verified.checked(), signed: a.in_force.signed, until: a.until }).collect();
         let ids = || accepts.iter().map(|accept| accept.in_force.pact.as_str());
         let program = match image {
             Some(image) => image.program(&members, Packs::shipped()).map_err(|error| self.named.damaged(error))?,

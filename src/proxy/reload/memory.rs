@@ -9,8 +9,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::base::limits::DOCUMENT_MAX;
-use crate::pact::Portfolio;
 use crate::pact::term::SemVer;
+use crate::pact::{Portfolio, SealedPact};
 use crate::proxy::error::ProxyError;
 use crate::seal::Digest;
 
@@ -104,6 +104,12 @@ impl Memory {
     /// The highest version seen of a pact.
     pub fn seen(&self, pact: &str, agent: Option<&str>) -> Option<&Seen> {
         self.seen.get(&(pact.to_owned(), agent.unwrap_or_default().to_owned()))
+    }
+
+    /// The greatest version seen of a pact for its agent.
+    pub fn reached(&self, sealed: &SealedPact) -> Option<SemVer> {
+        let pact = sealed.checked().pact();
+        self.seen(&pact.id, pact.subject.agent.as_deref()).map(|seen| seen.version)
     }
 
     /// Remembers a signed pact. Gives whether that was news.

@@ -6,11 +6,13 @@
 //! it is due.
 
 pub mod decide;
+pub(crate) mod hear;
 pub(crate) mod keep;
 pub(crate) mod load;
 pub mod memory;
 mod named;
 pub(crate) mod run;
+pub(crate) mod sent;
 pub mod watch;
 
 pub use decide::{Accept, Refused, decide};

@@ -1,4 +1,4 @@
-//! One sealed pact in one file: its name, reading it back without trust, writing it whole.
+//! One sealed pact or one statement in one file: its name, reading it back without trust, writing it whole.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -9,12 +9,12 @@ use serde::Serialize;
 
 use crate::base::limits::DOCUMENT_MAX;
 use crate::pact::sealed::complete;
-use crate::pact::{Packs, SealedPact, read};
+use crate::pact::{Packs, SealedPact, SignedStatement, read, read_statement};
 
 /// Digits of the digest in a file's name: two documents of one version lie beside each other.
 const DIGITS: usize = 16;
 
-/// Something in the folder that is no sealed pact of this store.
+/// Something in the folder that is no sealed pact and no statement of this store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Broken {
     /// Where.
@@ -31,6 +31,36 @@ pub(super) fn place(sealed: &SealedPact) -> PathBuf {
     Path::new(&checked.pact().id).join(format!("{}-{digits}.pact.json", checked.pact().version))
 }
 
+/// Ending of the file of a statement.
+const STATEMENT: &str = ".statement.json";
+
+/// What a file of the store holds.
+pub(super) enum Held {
+    /// A sealed pact.
+    Pact(SealedPact),
+    /// A statement beside one.
+    Statement(SignedStatement),
+}
+
+/// Where a statement lies below the folder of the store.
+pub(super) fn place_of(statement: &SignedStatement) -> PathBuf {
+    let id = statement.id().hex();
+    let digits = id.get(..DIGITS).unwrap_or(&id);
+    let said = statement.statement();
+    Path::new(said.pact()).join(format!("{}-{digits}{STATEMENT}", said.kind()))
+}
+
+/// Reads a text as a statement that enough have signed, whoever they are.
+pub(super) fn parse_statement(text: &str) -> Result<SignedStatement, String> {
+    let (signed, mistakes) = read_statement(text);
+    let first =
+        || mistakes.iter().next().map_or_else(|| "is no statement".to_owned(), |m| format!("is no statement: {}", m.message));
+    let signed = signed.ok_or_else(first)?;
+    // Whether they signed in the future is a question of the day on which it is asked.
+    signed.verify(None, i64::MAX).map_err(|e| e.to_string())?;
+    Ok(signed)
+}
+
 /// Reads a text as a sealed pact that is whole and that its agent has signed.
 pub(super) fn parse(text: &str) -> Result<SealedPact, String> {
     let (checked, mistakes) = read(text, Packs::shipped());
@@ -41,7 +71,7 @@ pub(super) fn parse(text: &str) -> Result<SealedPact, String> {
 }
 
 /// Reads a file of the store; `name` is its path below the folder.
-pub(super) fn load(path: &Path, name: &Path) -> Result<(SealedPact, usize), String> {
+pub(super) fn load(path: &Path, name: &Path) -> Result<(Held, usize), String> {
     let told = |error: io::Error| error.to_string();
     if !fs::symlink_metadata(path).map_err(told)?.is_file() {
         return Err("is no plain file".to_owned());
@@ -52,9 +82,14 @@ pub(super) fn load(path: &Path, name: &Path) -> Result<(SealedPact, usize), Stri
         return Err(format!("is larger than {DOCUMENT_MAX} bytes"));
     }
     let text = std::str::from_utf8(&bytes).map_err(|_| "is not UTF-8".to_owned())?;
-    let sealed = parse(text)?;
-    let own = place(&sealed);
-    if own == name { Ok((sealed, bytes.len())) } else { Err(format!("holds what would lie in {}", own.display())) }
+    let (own, held) = if name.to_str().is_some_and(|name| name.ends_with(STATEMENT)) {
+        let statement = parse_statement(text)?;
+        (place_of(&statement), Held::Statement(statement))
+    } else {
+        let sealed = parse(text)?;
+        (place(&sealed), Held::Pact(sealed))
+    };
+    if own == name { Ok((held, bytes.len())) } else { Err(format!("holds what would lie in {}", own.display())) }
 }
 
 /// Puts a file in place, durable and whole. One that is there already is an error.
@@ -64,7 +99,7 @@ pub(super) fn write(dir: &Path, name: &Path, text: &str) -> io::Result<()> {
     make(dir)?;
     make(folder)?;
     if fs::symlink_metadata(&path).is_ok() {
-        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "lies there already and is no sealed pact: move it away"));
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "lies there already and is something else: move it away"));
     }
     let file = path.file_name().unwrap_or_default().to_string_lossy();
     // What begins with a dot is never read, so that half a file is nothing.

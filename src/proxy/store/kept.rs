@@ -9,16 +9,18 @@ use std::sync::Arc;
 
 use crate::base::limits::{DOCUMENT_MAX, STORE_BYTES_MAX, STORE_PACTS_MAX};
 use crate::base::names::is_id;
-use crate::pact::{PactError, SealedPact};
+use crate::pact::life::Papers;
+use crate::pact::{PactError, SealedPact, SignedStatement};
 use crate::proxy::error::ProxyError;
 
-use super::file::{self, Broken};
+use super::file::{self, Broken, Held};
 
 /// The store.
 #[derive(Clone, Debug)]
 pub struct Store {
     dir: PathBuf,
     kept: Vec<Arc<SealedPact>>,
+    statements: Vec<Arc<SignedStatement>>,
     broken: Vec<Broken>,
     bytes: usize,
 }
@@ -64,7 +66,7 @@ impl Store {
     /// # Errors
     /// It cannot be listed, or holds more than a store may.
     pub fn open(dir: &Path) -> Result<Self, ProxyError> {
-        let mut store = Self { dir: dir.to_owned(), kept: Vec::new(), broken: Vec::new(), bytes: 0 };
+        let mut store = Self { dir: dir.to_owned(), kept: Vec::new(), statements: Vec::new(), broken: Vec::new(), bytes: 0 };
         let mut files = 0;
         for pact in names(dir)? {
             let folder = dir.join(&pact);
@@ -93,7 +95,11 @@ impl Store {
     fn take(&mut self, name: &Path) {
         let path = self.dir.join(name);
         match file::load(&path, name) {
-            Ok((sealed, bytes)) => {
+            Ok((Held::Statement(statement), bytes)) => {
+                self.bytes += bytes;
+                self.statements.push(Arc::new(statement));
+            }
+            Ok((Held::Pact(sealed), bytes)) => {
                 let (new, agent) = (sealed.checked().pact(), &sealed.checked().pact().subject.agent);
                 let twice = self
                     .kept
@@ -124,28 +130,75 @@ impl Store {
             return Ok(());
         }
         let text = sealed.to_json()?;
+        self.room(&text)?;
+        let again = file::parse(&text).map_err(StoreError::Unreadable)?;
+        let same = again.checked().digest() == sealed.checked().digest() && again.signatures() == sealed.signatures();
+        if !same {
+            return Err(StoreError::Unreadable("the document changes when it is written".to_owned()));
+        }
+        self.write(&file::place(sealed), &text)?;
+        self.kept.push(Arc::clone(sealed));
+        Ok(())
+    }
+
+    /// Writes a statement down, whole and durable, if it is not kept already.
+    ///
+    /// # Errors
+    /// There is no room, or the disk fails; then nothing has changed.
+    pub fn keep_statement(&mut self, statement: &Arc<SignedStatement>) -> Result<(), StoreError> {
+        if self.hears(statement) {
+            return Ok(());
+        }
+        let text = statement.to_json()?;
+        self.room(&text)?;
+        let again = file::parse_statement(&text).map_err(StoreError::Unreadable)?;
+        if again != **statement {
+            return Err(StoreError::Unreadable("the document changes when it is written".to_owned()));
+        }
+        self.write(&file::place_of(statement), &text)?;
+        self.statements.push(Arc::clone(statement));
+        Ok(())
+    }
+
+    /// Whether there is room for one more.
+    fn room(&self, text: &str) -> Result<(), StoreError> {
         if text.len() > DOCUMENT_MAX {
             return Err(StoreError::Full(format!(
                 "written out it has {} bytes; a document has at most {DOCUMENT_MAX}",
                 text.len()
             )));
         }
-        if self.kept.len() + self.broken.len() >= STORE_PACTS_MAX || self.bytes + text.len() > STORE_BYTES_MAX {
+        let files = self.kept.len() + self.statements.len() + self.broken.len();
+        if files >= STORE_PACTS_MAX || self.bytes + text.len() > STORE_BYTES_MAX {
             return Err(StoreError::Full(format!(
-                "the store in {} is full ({STORE_PACTS_MAX} pacts or {STORE_BYTES_MAX} bytes): move old versions away and start anew",
+                "the store in {} is full ({STORE_PACTS_MAX} files or {STORE_BYTES_MAX} bytes): move old versions away and start anew",
                 self.dir.display()
             )));
         }
-        let name = file::place(sealed);
-        let again = file::parse(&text).map_err(StoreError::Unreadable)?;
-        let same = again.checked().digest() == sealed.checked().digest() && again.signatures() == sealed.signatures();
-        if !same {
-            return Err(StoreError::Unreadable("the document changes when it is written".to_owned()));
-        }
-        file::write(&self.dir, &name, &text).map_err(|why| StoreError::Disk { file: self.dir.join(&name), why })?;
-        self.bytes += text.len();
-        self.kept.push(Arc::clone(sealed));
         Ok(())
+    }
+
+    fn write(&mut self, name: &Path, text: &str) -> Result<(), StoreError> {
+        file::write(&self.dir, name, text).map_err(|why| StoreError::Disk { file: self.dir.join(name), why })?;
+        self.bytes += text.len();
+        Ok(())
+    }
+
+    /// Whether this very statement is kept, with these signatures.
+    pub fn hears(&self, statement: &SignedStatement) -> bool {
+        self.statements.iter().any(|kept| kept.id() == statement.id())
+    }
+
+    /// What is kept of a pact for its agent, by any of its documents, and of what was said beside it.
+    pub fn papers(&self, of: &SealedPact) -> Papers {
+        let pact = of.checked().pact();
+        self.papers_of(&pact.id, pact.subject.agent.as_deref())
+    }
+
+    /// The same by id and agent.
+    pub fn papers_of(&self, pact: &str, agent: Option<&str>) -> Papers {
+        let said = self.statements.iter().filter(|s| s.statement().pact() == pact && s.statement().agent() == agent);
+        Papers { kept: self.of(pact, agent).cloned().collect(), statements: said.cloned().collect(), ..Papers::default() }
     }
 
     /// Whether this very document is kept.

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use crate::base::names::words;
-use crate::pact::history::{History, Version};
-use crate::pact::term::SemVer;
-use crate::pact::{Demands, SealedPact, vouch};
+use crate::pact::history::Version;
+use crate::pact::life::{Age, End, Life, Papers, Said};
+use crate::pact::term::{Date, SemVer};
+use crate::pact::{Demands, SealedPact};
 use crate::seal::Digest;
 
 use super::file::Broken;
@@ -27,6 +28,12 @@ words! {
         Stored = "stored",
         /// A greater version is in force.
         Superseded = "superseded",
+        /// A later major version is in force; this one is only maintained.
+        Maintained = "maintained",
+        /// The same, and this one does not come into force again.
+        Retired = "retired",
+        /// Both parties have gone back from it.
+        RolledBack = "rolled_back",
         /// Its term is over.
         Expired = "expired",
         /// It may not come into force here.
@@ -64,8 +71,27 @@ pub struct Row {
     pub active: bool,
     /// Whether it comes into force by itself when it is due.
     pub comes: bool,
+    /// The subscription by which the counterparty accepts it without having signed it.
+    pub consent: Option<Digest>,
+    /// Its end, where another was said beside it than the document's.
+    pub end: Option<End>,
+    /// What a later major version makes of it.
+    pub age: Option<Age>,
+    /// Whether both parties have gone back from it.
+    taken_back: bool,
     /// Whether a greater version is in force.
     superseded: bool,
+}
+
+/// A statement of one pact.
+#[derive(Clone, Debug)]
+pub struct Heard {
+    /// Id of the pact.
+    pub pact: String,
+    /// Its agent.
+    pub agent: Option<String>,
+    /// The statement and what it does.
+    pub said: Said,
 }
 
 impl Row {
@@ -80,8 +106,17 @@ impl Row {
             problem: Some(problem),
             active: false,
             comes: false,
+            consent: None,
+            end: None,
+            age: None,
+            taken_back: false,
             superseded: false,
         }
+    }
+
+    /// When it ends: as was said beside it, else as its document has it.
+    pub fn until(&self) -> Option<Date> {
+        self.end.as_ref().map(|end| end.on).or(self.sealed.checked().pact().renewal.expires)
     }
 
     /// Where it stands at a time in Unix seconds.
@@ -89,9 +124,13 @@ impl Row {
         if self.active {
             return Standing::Active;
         }
-        let over = self.sealed.checked().pact().renewal.expires.is_some_and(|date| now >= date.at);
-        match (over, &self.problem) {
+        let over = |date: Option<Date>| date.is_some_and(|date| now >= date.at);
+        let age = |date: fn(&Age) -> Option<Date>| over(self.age.as_ref().and_then(date));
+        match (over(self.until()), &self.problem) {
             (true, _) => Standing::Expired,
+            _ if self.taken_back => Standing::RolledBack,
+            _ if age(|age| age.retired) => Standing::Retired,
+            _ if age(|age| age.maintained) => Standing::Maintained,
             _ if self.superseded => Standing::Superseded,
             (_, Some(_)) => Standing::Refused,
             _ if self.comes && self.from.is_some_and(|from| from > now) => Standing::Waiting,
@@ -109,25 +148,38 @@ pub struct Shelved {
     pub broken: Vec<Broken>,
     /// Every version of every pact: by name, agent and version.
     pub rows: Vec<Row>,
+    /// Every statement beside them, by pact, in the order in which they were signed.
+    pub statements: Vec<Heard>,
     /// What people should know of those who count, such as that an old document is used.
     pub notes: Vec<String>,
 }
 
 impl Shelved {
     /// What is known: the pacts that the config names (`bases`), those in force, and all that is kept.
-    pub fn of(store: &Store, bases: &[Arc<SealedPact>], in_force: &[Digest], demands: &Demands<'_>, passed: &[Passed]) -> Self {
+    /// `reached` says the greatest version of a pact that has come into force here.
+    pub fn of(
+        store: &Store,
+        bases: &[Arc<SealedPact>],
+        in_force: &[Digest],
+        demands: &Demands<'_>,
+        passed: &[Passed],
+        reached: impl Fn(&SealedPact) -> Option<SemVer>,
+    ) -> Self {
         let key = |sealed: &SealedPact| {
             let pact = sealed.checked().pact();
             (pact.id.clone(), pact.subject.agent.clone())
         };
-        let mut keys: Vec<_> = store.kept().iter().chain(bases).map(|s| key(s)).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        let mut rows = Vec::new();
-        for own in keys {
-            let base = bases.iter().find(|base| key(base) == own);
-            let (pact, agent) = own;
-            let history = history(store, &pact, agent.as_deref(), base, demands);
+        let mut each: Vec<&Arc<SealedPact>> = store.kept().iter().chain(bases).collect();
+        each.sort_by_cached_key(|sealed| key(sealed));
+        each.dedup_by_key(|sealed| key(sealed));
+        let (mut rows, mut statements) = (Vec::new(), Vec::new());
+        for any in each {
+            let (pact, agent) = key(any);
+            let base = bases.iter().find(|base| key(base) == (pact.clone(), agent.clone()));
+            let papers = Papers { base: base.cloned(), reached: reached(any), ..store.papers(any) };
+            let life = Life::of(&papers, demands);
+            let history = life.history();
+            let back = life.rollback();
             let mut versions = history.versions().iter().filter(|_| base.is_some());
             let active = versions.find(|v| in_force.contains(&v.sealed.checked().digest())).map(Version::number);
             let mut group: Vec<Row> = history
@@ -137,23 +189,34 @@ impl Shelved {
                     let digest = v.sealed.checked().digest();
                     Row {
                         kept: store.holds(&v.sealed),
-                        signed: demands.trust.is_some() && vouch(&v.sealed, demands).is_ok(),
+                        signed: demands.trust.is_some() && life.vouch(&v.sealed, demands).is_ok(),
                         from: Some(v.from),
                         notice: v.notice,
                         problem: passed.iter().find(|p| p.digest == digest).map(|p| (p.code, p.why.clone())),
                         active: active == Some(v.number()),
                         comes: base.is_some() && demands.trust.is_some() && active.is_some_and(|a| v.number() > a),
+                        consent: life.consent(&v.sealed),
+                        end: life.said_end(v.number()).cloned(),
+                        age: life.age(v),
+                        taken_back: back.is_some_and(|back| back.takes(v.number())),
                         superseded: active.is_some_and(|a| v.number() < a),
                         sealed: Arc::clone(&v.sealed),
                     }
                 })
                 .collect();
-            let strange = store.of(&pact, agent.as_deref()).filter_map(|s| Some((s, vouch(s, demands).err()?)));
+            let counted = |s: &SealedPact| history.versions().iter().any(|v| v.sealed.checked().digest() == s.checked().digest());
+            let strange = life.others().iter().filter(|s| store.holds(s) && !counted(s));
+            let strange = strange.filter_map(|s| Some((s, life.vouch(s, demands).err()?)));
             group.extend(strange.map(|(sealed, error)| Row::kept(sealed, (error.code(), error.to_string()))));
             group.sort_by_key(|row| row.sealed.checked().pact().version);
             rows.extend(group);
+            statements.extend(life.said().iter().map(|said| Heard {
+                pact: pact.clone(),
+                agent: agent.clone(),
+                said: said.clone(),
+            }));
         }
-        Self { dir: store.dir().to_owned(), broken: store.unread().to_vec(), rows, notes: Vec::new() }
+        Self { dir: store.dir().to_owned(), broken: store.unread().to_vec(), rows, statements, notes: Vec::new() }
     }
 
     /// Adds a version, unless it is known.
@@ -177,12 +240,6 @@ fn order(sealed: &SealedPact) -> (&str, Option<&str>, SemVer) {
     (&pact.id, pact.subject.agent.as_deref(), pact.version)
 }
 
-/// The history of a pact: what is kept of it and counts here, with the document that the config names.
-pub fn history(store: &Store, pact: &str, agent: Option<&str>, base: Option<&Arc<SealedPact>>, demands: &Demands<'_>) -> History {
-    let kept = store.of(pact, agent).filter(|sealed| vouch(sealed, demands).is_ok());
-    History::new(base.into_iter().chain(kept).cloned())
-}
-
 /// The same for all who ask, replaced whole.
 #[derive(Clone, Debug, Default)]
 pub struct Shelf(Arc<ArcSwap<Shelved>>);
@@ -203,7 +260,7 @@ impl Shelf {
 mod tests {
     use super::*;
     use crate::pact::template::template;
-    use crate::pact::{Packs, Role, read};
+    use crate::pact::{Beside, Packs, Role, read};
     use crate::seal::SigningKey;
 
     fn pact(id: &str, version: &str) -> Arc<SealedPact> {
@@ -231,8 +288,8 @@ mod tests {
     fn without_a_trust_file_nothing_counts_as_signed() {
         let dir = tempfile::tempdir().unwrap();
         let (store, base) = (Store::open(dir.path()).unwrap(), pact("a", "1.0.0"));
-        let demands = Demands { trust: None, require: &[], agent: None, now: 1_790_000_000 };
-        let shelved = Shelved::of(&store, &[Arc::clone(&base)], &[base.checked().digest()], &demands, &[]);
+        let demands = Demands { trust: None, require: &[], agent: None, now: 1_790_000_000, beside: Beside::default() };
+        let shelved = Shelved::of(&store, &[Arc::clone(&base)], &[base.checked().digest()], &demands, &[], |_| None);
         assert_eq!(shelved.rows.len(), 1);
         assert!(shelved.rows[0].active && !shelved.rows[0].signed && !shelved.rows[0].comes);
         // Nor what is in force of itself, such as the built-in pact, by a trust file that does not know it.
@@ -243,6 +300,7 @@ mod tests {
             &[base.checked().digest()],
             &Demands { trust: Some(&trust), ..demands },
             &[],
+            |_| None,
         );
         assert!(shelved.rows[0].active && !shelved.rows[0].signed);
     }

@@ -3,7 +3,8 @@
 use super::*;
 use crate::pact::sealed::REQUIRED;
 use crate::pact::template::template;
-use crate::pact::{Packs, Role, TrustFile, read, read_trust};
+use crate::pact::term::SemVer;
+use crate::pact::{Beside, Packs, Role, TrustFile, read, read_trust};
 use crate::seal::SigningKey;
 
 const NOW: i64 = 1_790_000_000;
@@ -38,7 +39,7 @@ fn trust() -> TrustFile {
 }
 
 fn trusted(trust: &TrustFile) -> Demands<'_> {
-    Demands { trust: Some(trust), require: REQUIRED, agent: Some(AGENT), now: NOW }
+    Demands { trust: Some(trust), require: REQUIRED, agent: Some(AGENT), now: NOW, beside: Beside::default() }
 }
 
 fn running(version: &str, word: &str) -> InForce {
@@ -96,7 +97,7 @@ fn memory_outlives_the_process() {
 
 #[test]
 fn development_mode() {
-    let demands = Demands { trust: None, require: REQUIRED, agent: None, now: NOW };
+    let demands = Demands { trust: None, require: REQUIRED, agent: None, now: NOW, beside: Beside::default() };
     assert_eq!(outcome(draft("2.1.0", "b"), &demands), "loaded unsigned", "an edited file reloads at the same version");
     assert_eq!(outcome(draft("1.0.0", "a"), &demands), "loaded unsigned");
     let current = decide(None, draft("1.0.0", "a"), &demands, &Memory::default()).unwrap().in_force;
@@ -115,4 +116,34 @@ fn what_ran_unsigned_binds_no_signed_pact() {
     assert!(accept.in_force.signed && !accept.unchanged);
     let accept = decide(Some(&current), signed("2.1.0", "a"), &trusted(&trust), &memory).unwrap();
     assert!(!accept.unchanged, "the same document, now signed, is another state");
+}
+
+#[test]
+fn what_both_have_gone_back_from_stands_in_nobodys_way() {
+    let trust = trust();
+    let seen = |version: &str| SemVer::parse(version);
+    let back = |from: &str| Demands { beside: Beside { back_from: seen(from), ..Beside::default() }, ..trusted(&trust) };
+    assert_eq!(outcome(signed("2.0.0", "a"), &trusted(&trust)), "rolled_back");
+    assert_eq!(outcome(signed("2.0.0", "a"), &back("2.1.0")), "loaded");
+    assert_eq!(outcome(signed("2.0.0", "a"), &back("2.0.5")), "rolled_back", "more was seen than was gone back from");
+    assert_eq!(outcome(signed("2.1.0", "b"), &back("2.1.0")), "same_version");
+    assert_eq!(outcome(draft("2.0.0", "a"), &back("2.1.0")), "unsigned");
+}
+
+#[test]
+fn what_runs_learns_of_its_end_even_if_that_has_passed() {
+    let trust = trust();
+    let current = running("2.1.0", "a");
+    let on = |at: i64| Date { at, day: (2026, 1, 1) };
+    let until = |at: i64| Demands { beside: Beside { until: Some(on(at)), ..Beside::default() }, ..trusted(&trust) };
+    let memory = Memory::default();
+    let decided = |current: &InForce, sealed, at| decide(Some(current), sealed, &until(at), &memory);
+    let accept = decided(&current, signed("2.1.0", "a"), NOW - 5).unwrap();
+    assert_eq!((accept.in_force.expires, accept.until, accept.unchanged), (Some(NOW - 5), Some(on(NOW - 5)), false));
+    // Once it knows, it is over like any other; and what does not run yet does not begin.
+    assert_eq!(decided(&accept.in_force, signed("2.1.0", "a"), NOW - 5).unwrap_err().code(), "expired");
+    assert_eq!(decided(&current, signed("2.2.0", "a"), NOW - 5).unwrap_err().code(), "expired");
+    assert_eq!(decided(&current, draft("2.1.0", "a"), NOW - 5).unwrap_err().code(), "unsigned");
+    let later = decided(&current, signed("2.1.0", "a"), NOW + 5).unwrap();
+    assert_eq!((later.in_force.expires, later.unchanged), (Some(NOW + 5), false));
 }

@@ -113,6 +113,49 @@ fn what_is_no_sealed_pact_is_named_and_left_alone() {
     assert_eq!(Store::open(dir).unwrap().kept().len(), 2);
 }
 
+/// A notice that both parties have signed.
+fn notice(reason: &str, at: i64) -> Arc<SignedStatement> {
+    let text = format!(
+        "notice: 1\npact: first-pact\nversion: '1.1.0'\nagent: did:web:vendor.example:agents:first\ncounterparty: did:web:customer.example\nrollback: {{to: '1.0.0'}}\nreason: {reason}\n"
+    );
+    let signed = crate::pact::read_statement(&text).0.unwrap();
+    let signed = signed.sign(&SigningKey::from_seed(&[1; 32]), Role::Agent, at).unwrap();
+    Arc::new(signed.sign(&SigningKey::from_seed(&[2; 32]), Role::Counterparty, at).unwrap())
+}
+
+#[test]
+fn statements_lie_beside_the_versions_one_file_each() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let mut store = Store::open(dir).unwrap();
+    store.keep(&pact("1.0.0", "a")).unwrap();
+    let said = [notice("a", 1_790_000_000), notice("b", 1_790_000_000), notice("a", 1_790_000_001)];
+    for statement in said.iter().chain(&said) {
+        store.keep_statement(statement).unwrap();
+    }
+    assert_eq!(files(dir).len(), 4, "the same one twice is one");
+    let agent = Some("did:web:vendor.example:agents:first");
+    let (_, first) = files(dir).into_iter().find(|(path, _)| path.to_string_lossy().contains("/notice-")).unwrap();
+    let text = String::from_utf8(first).unwrap();
+    let mut unsigned: serde_json::Value = serde_json::from_str(&text).unwrap();
+    unsigned.as_object_mut().unwrap().remove("signatures");
+    // Forged, unsigned, under another name, torn.
+    let folder = dir.join("first-pact");
+    fs::write(folder.join("notice-0123456789abcdef.statement.json"), &text).unwrap();
+    fs::write(folder.join("notice-1123456789abcdef.statement.json"), text.replace("1.0.0", "0.9.0")).unwrap();
+    fs::write(folder.join("notice-2123456789abcdef.statement.json"), &text[..text.len() / 2]).unwrap();
+    fs::write(folder.join("notice-3123456789abcdef.statement.json"), unsigned.to_string()).unwrap();
+    let again = Store::open(dir).unwrap();
+    let told: Vec<&str> = again.unread().iter().map(|b| b.why.as_str()).collect();
+    assert_eq!(told.len(), 4, "{told:?}");
+    for (why, part) in told.iter().zip(["holds what would lie in", "does not fit", "is no statement", "has not signed"]) {
+        assert!(why.contains(part), "{why}: {part}");
+    }
+    assert!(said.iter().all(|statement| again.hears(statement)));
+    assert_eq!(again.papers_of("first-pact", agent).statements.len(), 3);
+    assert_eq!(again.papers_of("first-pact", None).statements.len() + again.papers_of("other", agent).statements.len(), 0);
+}
+
 #[test]
 fn a_name_that_is_taken_is_not_overwritten() {
     let dir = tempfile::tempdir().unwrap();
