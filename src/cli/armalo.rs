@@ -4,11 +4,13 @@
 //! commitment that the log holds, under a name of its own, since a bare digest of a short text can be guessed. What it
 //! will not do: judge, weigh, or call an endpoint.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::base::verdict::Severity;
+use crate::pact::fulfilment::{Tally, limit, share};
 use crate::pact::model::{Attribute, Check, Figure, Label, MeasureCheck, Pact, Predicate, Quantity, Rule, SetKind};
 use crate::pact::term::Window;
 
@@ -110,7 +112,7 @@ pub(super) fn fulfillment(exchanges: &[Value], pact: &Pact) -> Exported {
             format!("{} under other versions than {version} not counted", exchanges_of(other.len())),
         );
     }
-    let tally = Tally::of(&mine, &pact.id, &mut out);
+    let tally = tally(&mine, &pact.id, &mut out);
     let mut completion = json!({"current": null, "threshold": null, "status": null});
     let mut accuracy = completion.clone();
     let mut promises = Vec::new();
@@ -148,13 +150,13 @@ pub(super) fn fulfillment(exchanges: &[Value], pact: &Pact) -> Exported {
         "version": version,
         "overallFulfillmentRate": tally.rate(),
         "evaluated": tally.evaluated,
-        "lowest": tally.lowest(),
+        "lowest": lowest(&tally),
         "taskCompletionRate": completion,
         "accuracyScore": accuracy,
         "constraintAdherence": {
-            "criticalViolations": tally.count("critical"),
-            "highViolations": tally.count("major"),
-            "mediumViolations": tally.count("minor"),
+            "criticalViolations": tally.count(Severity::Critical),
+            "highViolations": tally.count(Severity::Major),
+            "mediumViolations": tally.count(Severity::Minor),
         },
         "promises": promises,
         "lastEvalAt": null,
@@ -179,7 +181,7 @@ pub(super) fn trust(exchanges: &[Value], loaded: Option<&Value>, pacts: &[&Pact]
     for (id, version) in active.iter().flatten() {
         let mine: Vec<&Value> =
             under(exchanges, id).into_iter().filter(|record| version_of(record, id) == Some(version)).collect();
-        let tally = Tally::of(&mine, id, &mut out);
+        let tally = tally(&mine, id, &mut out);
         let scope = pacts.iter().find(|pact| pact.id == *id).and_then(|pact| scope(pact));
         if scope.is_none() {
             out.left("pacts.scopeSummary", "null without the document of the pact (`--pact`), or where it names no tasks");
@@ -194,7 +196,7 @@ pub(super) fn trust(exchanges: &[Value], loaded: Option<&Value>, pacts: &[&Pact]
     let (mut all, mut lately) = (Tally::default(), Tally::default());
     for (tally, records) in [(&mut all, exchanges.iter().collect::<Vec<_>>()), (&mut lately, recent)] {
         for record in records {
-            tally.add(record, violations(record, None));
+            tally.add(violations(record, None), has_more(record));
         }
     }
     for (field, why) in [
@@ -215,8 +217,8 @@ pub(super) fn trust(exchanges: &[Value], loaded: Option<&Value>, pacts: &[&Pact]
         "overallFulfillmentRate": all.rate(),
         "lastEvaluated": null,
         "constraintAdherence": {
-            "criticalViolations30d": lately.count("critical"),
-            "highViolations30d": lately.count("major"),
+            "criticalViolations30d": lately.count(Severity::Critical),
+            "highViolations30d": lately.count(Severity::Major),
         },
         "reputationScore": null,
         "pacts": told,
@@ -224,66 +226,35 @@ pub(super) fn trust(exchanges: &[Value], loaded: Option<&Value>, pacts: &[&Pact]
     out
 }
 
-/// Interactions, and the violations among them. One predicate counts once an interaction.
-#[derive(Debug, Default)]
-struct Tally {
-    evaluated: usize,
-    compliant: usize,
-    by_severity: BTreeMap<String, usize>,
-    by_predicate: BTreeMap<String, usize>,
-    /// Interactions with more kinds of hits than their record lists.
-    beyond: usize,
+/// The interactions of a pact. What cannot be told of them is noted.
+fn tally(records: &[&Value], pact: &str, out: &mut Exported) -> Tally {
+    let mut tally = Tally::default();
+    for record in records {
+        tally.add(violations(record, Some(pact)), has_more(record));
+    }
+    if tally.evaluated == 0 {
+        out.left("overallFulfillmentRate", format!("null: no interaction under `{pact}` is in the log"));
+    }
+    if tally.beyond > 0 {
+        let beyond = usize::try_from(tally.beyond).unwrap_or(usize::MAX);
+        out.left("constraintAdherence", format!("{} broke more than a record lists: at least so many", exchanges_of(beyond)));
+    }
+    tally
 }
 
-impl Tally {
-    fn of(records: &[&Value], pact: &str, out: &mut Exported) -> Self {
-        let mut tally = Self::default();
-        for record in records {
-            tally.add(record, violations(record, Some(pact)));
-        }
-        if tally.evaluated == 0 {
-            out.left("overallFulfillmentRate", format!("null: no interaction under `{pact}` is in the log"));
-        }
-        if tally.beyond > 0 {
-            out.left(
-                "constraintAdherence",
-                format!("{} broke more than a record lists: at least so many", exchanges_of(tally.beyond)),
-            );
-        }
-        tally
-    }
+/// Whether an interaction has more kinds of hits than its record lists.
+fn has_more(record: &Value) -> bool {
+    record.get("hits_more").is_some()
+}
 
-    fn add(&mut self, record: &Value, violations: BTreeSet<(String, String)>) {
-        self.evaluated += 1;
-        let beyond = record.get("hits_more").is_some();
-        self.beyond += usize::from(beyond);
-        self.compliant += usize::from(violations.is_empty() && !beyond);
-        for (predicate, severity) in violations {
-            *self.by_severity.entry(severity).or_default() += 1;
-            *self.by_predicate.entry(predicate).or_default() += 1;
-        }
-    }
-
-    fn count(&self, severity: &str) -> usize {
-        self.by_severity.get(severity).copied().unwrap_or_default()
-    }
-
-    /// Compliant by evaluated.
-    fn rate(&self) -> Option<f64> {
-        share(self.compliant, self.evaluated)
-    }
-
-    /// The predicate that was kept least, so that the whole cannot hide it; none where nothing was broken.
-    fn lowest(&self) -> Option<Value> {
-        let (predicate, broken) = self.by_predicate.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)))?;
-        Some(json!({"predicate": predicate, "rate": share(self.evaluated - broken, self.evaluated)}))
-    }
+fn lowest(tally: &Tally) -> Option<Value> {
+    tally.lowest().map(|(predicate, rate)| json!({"predicate": predicate, "rate": rate}))
 }
 
 /// Current value against limit, over the window of the rule that ends with the newest record.
 fn measured(records: &[&Value], predicate: &Predicate, measure: &MeasureCheck, rule: &Rule, out: &mut Exported) -> Value {
     let max = rule.max.as_ref().and_then(|max| if let crate::pact::model::Limit::One(max) = max { Some(*max) } else { None });
-    let threshold = rule.min.or(max).map(|n| n.to_f64());
+    let threshold = limit(rule);
     let mut unmeasured = |why: &str| {
         out.left(&format!("promises.{}.current", predicate.id), format!("null: {why}"));
         json!({"current": null, "threshold": threshold, "status": null})
@@ -295,7 +266,7 @@ fn measured(records: &[&Value], predicate: &Predicate, measure: &MeasureCheck, r
     let (samples, current) = match measure {
         MeasureCheck::Share { of: Label::Attribute(Attribute::Completion), is } => {
             let ends: Vec<&str> = within.iter().filter_map(|r| text(r, "completion")).filter(|end| *end != "unknown").collect();
-            (ends.len(), share(ends.iter().filter(|end| *end == is).count(), ends.len()))
+            (ends.len(), share(ends.iter().filter(|end| *end == is).count() as u64, ends.len() as u64))
         }
         MeasureCheck::Quantile { of: Figure::Quantity(Quantity::LatencyMs), q } => {
             let mut figures: Vec<i64> = within.iter().filter_map(|r| latency_ms(r)).collect();
@@ -346,8 +317,8 @@ fn kept(records: &[&Value], predicate: &Predicate, rule: &Rule, out: &mut Export
             .any(|id| id.rsplit('/').next() == Some(&predicate.id))
     };
     let enough = rule.min_samples.is_none_or(|samples| within.len() as u64 >= samples);
-    let current =
-        share(within.len() - within.iter().filter(broke).count(), within.len()).filter(|_| enough && !rule.business_hours_only);
+    let current = share((within.len() - within.iter().filter(broke).count()) as u64, within.len() as u64)
+        .filter(|_| enough && !rule.business_hours_only);
     if current.is_none() {
         let why = "null: too few samples, or counted in business hours only";
         out.left(&format!("promises.{}.current", predicate.id), why);
@@ -366,7 +337,7 @@ fn named(predicate: &Predicate, what: &str, mut told: Value) -> Value {
 
 /// The predicates that an exchange violated, with their severity: of one pact, or of all. A breach that only counts
 /// towards a window is none.
-fn violations(record: &Value, pact: Option<&str>) -> BTreeSet<(String, String)> {
+fn violations(record: &Value, pact: Option<&str>) -> BTreeSet<(String, Severity)> {
     let alone = list(record, "pacts").len() <= 1;
     let hits = list(record, "hits").iter().filter(|hit| hit.get("breach").and_then(Value::as_bool) != Some(true));
     let mine = |predicate: &str| {
@@ -375,9 +346,9 @@ fn violations(record: &Value, pact: Option<&str>) -> BTreeSet<(String, String)> 
             None => alone,
         })
     };
-    hits.filter_map(|hit| Some((text(hit, "predicate")?, text(hit, "severity")?)))
+    hits.filter_map(|hit| Some((text(hit, "predicate")?, Severity::parse(text(hit, "severity")?)?)))
         .filter(|(predicate, _)| mine(predicate))
-        .map(|(predicate, severity)| (predicate.to_owned(), severity.to_owned()))
+        .map(|(predicate, severity)| (predicate.to_owned(), severity))
         .collect()
 }
 
@@ -413,13 +384,6 @@ fn time_us(record: &Value) -> Option<i64> {
 /// Whole milliseconds of an exchange.
 fn latency_ms(record: &Value) -> Option<i64> {
     record.get("time").and_then(|time| time.get("total_us")).and_then(Value::as_i64).map(|us| us / 1_000)
-}
-
-/// A share in ten-thousandths; none of nothing.
-fn share(part: usize, whole: usize) -> Option<f64> {
-    #[expect(clippy::cast_precision_loss, reason = "four places of a share")]
-    let share = |part: usize, whole: usize| (part as f64 / whole as f64 * 10_000.0).round() / 10_000.0;
-    (whole > 0).then(|| share(part, whole))
 }
 
 fn exchanges_of(count: usize) -> String {

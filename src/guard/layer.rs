@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tower_layer::Layer;
 
 use super::budget::Budget;
+use super::fulfilment::Fulfilment;
 use super::route::Route;
 use super::service::Guard;
 use super::shared::Shared;
@@ -70,6 +71,7 @@ struct Settings {
     clock: Option<SharedClock>,
     protocol: Option<String>,
     notice: Option<Notice>,
+    fulfilment: Fulfilment,
 }
 
 impl fmt::Debug for Settings {
@@ -90,6 +92,7 @@ impl Settings {
             clock: None,
             protocol: None,
             notice: None,
+            fulfilment: Fulfilment::default(),
         }
     }
 }
@@ -166,6 +169,12 @@ impl<E> Builder<E> {
         self.settings.notice = Some(notice);
         self
     }
+
+    /// Counts, shared with other guards, of how the pacts in force are kept.
+    pub fn fulfilment(mut self, fulfilment: Fulfilment) -> Self {
+        self.settings.fulfilment = fulfilment;
+        self
+    }
 }
 
 impl Builder<Decided> {
@@ -184,6 +193,7 @@ impl Builder<Decided> {
                 clock: s.clock.unwrap_or_else(SystemClock::shared),
                 protocol: s.protocol,
                 notice: s.notice,
+                fulfilment: s.fulfilment,
             }),
         }
     }

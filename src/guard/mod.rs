@@ -8,6 +8,7 @@ pub mod body;
 pub mod budget;
 pub(crate) mod exchange;
 pub(crate) mod fields;
+pub mod fulfilment;
 pub(crate) mod head;
 pub mod headers;
 pub(crate) mod held;
@@ -27,6 +28,7 @@ pub(crate) mod whole;
 
 pub use body::GuardedBody;
 pub use budget::Budget;
+pub use fulfilment::Fulfilment;
 pub use layer::{Builder, GuardLayer};
 pub use route::{BlockAs, Durability, Route, Uninspected, Unread, WhenFull};
 pub use service::{Guard, GuardFuture};

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::budget::Budget;
+use super::fulfilment::Fulfilment;
 use super::route::Route;
 use super::subject::FactSource;
 use crate::base::clock::SharedClock;
@@ -25,6 +26,7 @@ pub(crate) struct Shared {
     pub(crate) clock: SharedClock,
     pub(crate) protocol: Option<String>,
     pub(crate) notice: Option<Notice>,
+    pub(crate) fulfilment: Fulfilment,
 }
 
 /// Told of every intervention, for a person to read.

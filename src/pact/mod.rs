@@ -11,6 +11,7 @@ mod checked;
 pub mod condition;
 pub mod constraint;
 pub mod decimal;
+pub mod fulfilment;
 pub mod history;
 pub mod import;
 pub mod life;

@@ -286,6 +286,11 @@ impl Program {
         (0..).zip(&self.frames).filter(|(at, _)| self.is_governed_by(*at)).map(|(_, frame)| frame)
     }
 
+    /// The place of the pact that a predicate is of.
+    pub(crate) fn frame_of(&self, predicate: u32) -> Option<u32> {
+        self.guarded.get(predicate as usize).map(|guarded| guarded.frame)
+    }
+
     /// Whether the pact of this frame governs the program.
     pub(crate) fn is_governed_by(&self, frame: u32) -> bool {
         self.governing.contains(frame)

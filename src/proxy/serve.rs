@@ -132,6 +132,7 @@ impl Sidecar {
             upstreams: Upstreams::new(&config)?,
             clock: Arc::clone(&clock),
             notice,
+            fulfilment: reloader.fulfilment().clone(),
         };
         let program = reloader.live().pin();
         let mut guarded = Vec::new();
@@ -154,6 +155,7 @@ impl Sidecar {
             wishes: wishes.clone(),
             shelf: reloader.shelf().clone(),
             live: reloader.live().clone(),
+            fulfilment: reloader.fulfilment().clone(),
             compiling: Arc::new(Semaphore::new(1)),
             log: Some(log.handle()),
             clock: Arc::clone(&clock),

@@ -22,7 +22,7 @@ use crate::evidence::log::LogHandle;
 use crate::evidence::record::RecordId;
 use crate::guard::layer::Notice;
 use crate::guard::subject::FactKind;
-use crate::guard::{self, Budget, FactSource, Guard, GuardLayer, GuardedBody, Peer};
+use crate::guard::{self, Budget, FactSource, Fulfilment, Guard, GuardLayer, GuardedBody, Peer};
 use crate::program::{Live, Program};
 
 use super::body::{Answer, AnswerError};
@@ -152,6 +152,7 @@ pub(super) struct Common {
     pub(super) upstreams: Upstreams,
     pub(super) clock: SharedClock,
     pub(super) notice: Option<Notice>,
+    pub(super) fulfilment: Fulfilment,
     pub(super) refusals: Arc<Refusals>,
 }
 
@@ -184,7 +185,8 @@ impl Common {
             .facts(facts(config, program))
             .sessions(Arc::clone(&self.sessions))
             .budget(Arc::clone(&self.budget))
-            .clock(Arc::clone(&self.clock));
+            .clock(Arc::clone(&self.clock))
+            .fulfilment(self.fulfilment.clone());
         builder = builder.protocol(listener.protocol.as_str());
         if let Some(notice) = &self.notice {
             builder = builder.notice(Arc::clone(notice));

@@ -23,6 +23,7 @@ mod docs;
 mod examples;
 mod export;
 mod forward;
+mod fulfilment;
 mod guard;
 mod import;
 mod interop;

@@ -19,7 +19,7 @@ use servanda::seal::SigningKey;
 use crate::support::client::{body, get, http1, http2, post};
 use crate::support::upstream::{Script, Upstream};
 
-const SSN: &str = r#"{"model":"m","messages":[{"role":"user","content":"My SSN is 536-22-8731"}]}"#;
+pub(crate) const SSN: &str = r#"{"model":"m","messages":[{"role":"user","content":"My SSN is 536-22-8731"}]}"#;
 const CLEAN: &str = r#"{"model":"m","messages":[{"role":"user","content":"Where is my order?"}]}"#;
 const AGENT: &str = "did:web:vendor.example:agents:first";
 

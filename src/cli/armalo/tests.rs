@@ -70,6 +70,6 @@ fn trust_counts_and_scores_nothing() {
 fn hits_of_a_portfolio_are_counted_for_their_own_pact() {
     let record = json!({"pacts": [{"id": "a", "version": "1.0.0"}, {"id": "b", "version": "1.0.0"}],
         "hits": [{"predicate": "a/pii", "severity": "critical"}, {"predicate": "b/pii", "severity": "minor"}]});
-    assert_eq!(violations(&record, Some("a")), BTreeSet::from([("a/pii".to_owned(), "critical".to_owned())]));
+    assert_eq!(violations(&record, Some("a")), BTreeSet::from([("a/pii".to_owned(), Severity::Critical)]));
     assert_eq!(violations(&record, None).len(), 2);
 }

@@ -86,6 +86,8 @@ impl Exchange {
                 telemetry::violation(predicate, hit.severity);
             }
         }
+        let beyond = self.gathered.hits_more() > 0;
+        self.shared.fulfilment.add(self.gathered.program(), self.lane(), self.gathered.hits(), beyond);
         if self.slot.is_some() {
             let record = self.record(total_ns);
             if let Some(slot) = self.slot.take() {

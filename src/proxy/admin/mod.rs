@@ -4,6 +4,7 @@
 //! the guarded agent shares the loopback. Errors are RFC 9457 problems. Numbers not yet measured are
 //! null.
 
+mod fulfilment;
 mod health;
 mod keep;
 mod pacts;
@@ -23,6 +24,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::base::clock::SharedClock;
 use crate::evidence::log::LogHandle;
+use crate::guard::Fulfilment;
 use crate::program::Live;
 
 use super::problem::Problem;
@@ -50,6 +52,7 @@ pub(super) struct Context {
     pub(super) wishes: mpsc::Sender<Wish>,
     pub(super) shelf: Shelf,
     pub(super) live: Live,
+    pub(super) fulfilment: Fulfilment,
     /// One pact at a time is compiled for a question: that costs far more than asking.
     pub(super) compiling: Arc<Semaphore>,
     pub(super) log: Option<LogHandle>,
@@ -85,6 +88,7 @@ pub(super) fn router(context: Context) -> Router {
         .route("/v1/pacts/{id}/diff", get(pacts::diff))
         .route("/v1/pacts/{id}/coverage", get(pacts::coverage))
         .route("/v1/pacts/{id}/calendar", get(pacts::dates))
+        .route("/v1/pacts/{id}/fulfillment", get(fulfilment::of))
         .route("/v1/pacts/{id}/statements", get(statements::all))
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "no_route", "no such route; see /v1/status"))
         .method_not_allowed_fallback(async || {

@@ -10,6 +10,7 @@ use crate::base::clock::SharedClock;
 use crate::base::telemetry;
 use crate::evidence::log::LogHandle;
 use crate::evidence::record::{LoadedPack, LoadedPact, LongList, PactLoad, RouteMode, Signer, Text};
+use crate::guard::Fulfilment;
 use crate::program::{Live, Program};
 use crate::proxy::config::Config;
 use crate::proxy::error::ProxyError;
@@ -27,6 +28,8 @@ pub(crate) struct Reloader {
     path: Option<PathBuf>,
     pub(super) config: Arc<Config>,
     live: Live,
+    /// How the pacts in force are kept.
+    fulfilment: Fulfilment,
     pub(super) in_force: PactsInForce,
     /// The files of pacts beside the one that the config names.
     files: Vec<PathBuf>,
@@ -80,12 +83,15 @@ impl Reloader {
         };
         told.state.change(|state| state.trust = if config.trust.is_some() { "trusted" } else { "development" });
         told.loaded(&config, &loaded);
+        let fulfilment = Fulfilment::default();
+        fulfilment.follow(&loaded.program, told.clock.wall_us());
         let shelf = Shelf::default();
         shelf.put(std::mem::take(&mut loaded.shelved));
         Ok(Self {
             path,
             config: Arc::new(config),
             live: Live::new(Arc::clone(&loaded.program)),
+            fulfilment,
             in_force: loaded.in_force(),
             files: loaded.files,
             memory,
@@ -99,6 +105,11 @@ impl Reloader {
     /// The program in force.
     pub(crate) fn live(&self) -> &Live {
         &self.live
+    }
+
+    /// How the pacts in force are kept.
+    pub(crate) fn fulfilment(&self) -> &Fulfilment {
+        &self.fulfilment
     }
 
     /// The config in force.
@@ -168,6 +179,7 @@ impl Reloader {
         }
         let loaded = remember(&mut self.memory, &config, loaded)?;
         if !same {
+            self.fulfilment.follow(&loaded.program, self.told.clock.wall_us());
             self.live.swap(Arc::clone(&loaded.program));
         }
         self.shelf.put(shelved);
