@@ -46,8 +46,12 @@ impl Check {
             }
             let text = input::document(path)?;
             let name = safe(&path.display().to_string()).into_owned();
+            let wheel = screen.spinner("checking");
             let (checked, mut mistakes) = pact::read(&text, &packs);
+            // Many phrases take a while.
+            wheel.set_message("compiling");
             let program = checked.as_ref().map(|c| compile(std::slice::from_ref(c), &packs));
+            wheel.finish_and_clear();
             let coverage = match program {
                 Some(Ok(program)) => Some(program.coverage().clone()),
                 Some(Err(more)) => {

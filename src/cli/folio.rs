@@ -106,7 +106,11 @@ impl Folio {
         if let Some(opened) = self.opened() {
             return opened.map(|program| Some(Arc::new(program))).map_err(|error| CliError::file(&self.path, error));
         }
-        let mistakes = match together(self.portfolio.as_ref(), &self.members(), packs) {
+        // Many phrases take a while.
+        let wheel = screen.spinner("compiling");
+        let compiled = together(self.portfolio.as_ref(), &self.members(), packs);
+        wheel.finish_and_clear();
+        let mistakes = match compiled {
             Ok(program) => return Ok(Some(Arc::new(program))),
             Err(mistakes) => mistakes,
         };

@@ -254,6 +254,9 @@ impl Screen {
             return ProgressBar::hidden();
         }
         let bar = ProgressBar::new_spinner();
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
+            bar.set_style(style);
+        }
         bar.set_message(what);
         bar.enable_steady_tick(Duration::from_millis(120));
         bar

@@ -94,7 +94,7 @@ pub fn measured(pact: &Pact) -> Vec<Measured> {
         out.extend(rule.ok_share.map(|_| told("kept".to_owned())));
         out.extend(predicate.checks.iter().filter_map(|check| match &check.check {
             Check::Measure(measure) => Some(told(measure.to_string())),
-            Check::Judge(what) => Some(told(what.to_string())),
+            Check::Judge(what) => Some(told(what.clone())),
             _ => None,
         }));
     }

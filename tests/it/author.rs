@@ -20,6 +20,17 @@ fn edit(folder: &Path, from: &str, to: &str) {
 }
 
 #[test]
+fn many_phrases_compile_without_a_sign_of_progress_where_nobody_looks() {
+    let folder = with_pact();
+    let phrases: Vec<String> = (0..10_000).map(|n| format!("rival number {n}")).collect();
+    edit(folder.path(), "[\"Globex\", \"Initech Desk\"]", &format!("[{}]", phrases.join(", ")));
+    for args in [&["check", "support.pact.yaml"][..], &["compile", "support.pact.yaml", "-o", "support.pactc"]] {
+        let run = servanda(folder.path(), args);
+        assert_eq!((run.code, run.err.contains("compiling"), run.out.contains('\r')), (0, false, false), "{}", run.err);
+    }
+}
+
+#[test]
 fn a_template_checks_and_keeps_its_cases() {
     let folder = with_pact();
     assert_eq!(servanda(folder.path(), &["init", "-o", "support.pact.yaml"]).code, 2, "overwritten unasked");

@@ -126,7 +126,9 @@ pub(crate) fn load(
     let accepts: Vec<Accept> = accepts.into_iter().cloned().collect();
     let in_force: Vec<Digest> = accepts.iter().map(|accept| accept.in_force.digest).collect();
     let mut seen = memory.clone();
-    accepts.iter().for_each(|accept| _ = seen.note(&accept.in_force));
+    for accept in &accepts {
+        seen.note(&accept.in_force);
+    }
     let mut shelved = Shelved::of(store, &named.pacts, &in_force, &demands, &attempt.passed, |sealed| seen.reached(sealed));
     shelved.notes = terms.notes;
     shelved.notes.extend(taskless(config, &program));

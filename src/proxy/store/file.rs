@@ -37,7 +37,7 @@ const STATEMENT: &str = ".statement.json";
 /// What a file of the store holds.
 pub(super) enum Held {
     /// A sealed pact.
-    Pact(SealedPact),
+    Pact(Box<SealedPact>),
     /// A statement beside one.
     Statement(SignedStatement),
 }
@@ -87,7 +87,7 @@ pub(super) fn load(path: &Path, name: &Path) -> Result<(Held, usize), String> {
         (place_of(&statement), Held::Statement(statement))
     } else {
         let sealed = parse(text)?;
-        (place(&sealed), Held::Pact(sealed))
+        (place(&sealed), Held::Pact(Box::new(sealed)))
     };
     if own == name { Ok((held, bytes.len())) } else { Err(format!("holds what would lie in {}", own.display())) }
 }

@@ -111,7 +111,7 @@ impl Store {
                     return self.broken(path, &why);
                 }
                 self.bytes += bytes;
-                self.kept.push(Arc::new(sealed));
+                self.kept.push(Arc::from(sealed));
             }
             Err(why) => self.broken(path, &why),
         }
