@@ -216,7 +216,9 @@ impl<'d, A: Automaton> Paths<'d, A> {
         }
         // An expression that can match nothing has none at all.
         let mut prefixes = Prefixes::new((found.len().max(1) * 16).ilog2().clamp(8, 13));
-        found.iter().for_each(|(key, _)| prefixes.put(*key));
+        for (key, _) in &found {
+            prefixes.put(*key);
+        }
         Some((u64::MAX >> (8 * (OPENING - known)), prefixes))
     }
 }
