@@ -58,12 +58,12 @@ impl Outcomes {
 enum Asked<'a> {
     /// Its act, to the letter.
     Itself,
-    /// In a portfolio: nothing softer than this pact asks, where it governs.
+    /// In a portfolio: what this pact asks, where it governs, or harsher for others' sake.
     NothingSofter(&'a str),
 }
 
 /// Runs the cases of one pact of a portfolio, each in a session of its own. Other pacts may make an act harsher and
-/// refuse an earlier event; none may make it softer. Cases of tasks that the pact does not govern are left out.
+/// refuse an earlier event; none may make it softer, nor may the pact itself ask for more. Cases of tasks that the pact does not govern are left out.
 pub fn run_within(program: &Arc<Program>, pact: &Pact, now_us: i64) -> Outcomes {
     let governs = |case: &&(usize, &Case)| {
         let mut facts = case.1.facts.iter().chain(case.1.events.iter().take(1).flat_map(|event| &event.facts));
@@ -119,7 +119,21 @@ fn one(
         outcome.predicates = played.judgement.hits.iter().map(|h| id(h.predicate)).collect();
         outcome.predicates.dedup();
         tried.extend(outcome.predicates.iter().cloned());
-        if at + 1 < case.events.len() && played.judgement.refuses() {
+        let last = at + 1 == case.events.len();
+        if let Asked::NothingSofter(pact) = asked {
+            // What others make harsher is theirs; what the pact itself asks for is held against its case.
+            let own = played.judgement.hits.iter().filter(|hit| is_of(&id(hit.predicate), pact)).map(|hit| hit.act).max();
+            let own = own.unwrap_or(Act::Allow);
+            if if last { own > case.expect } else { own >= Act::Hold } {
+                outcome.why = Some(if last {
+                    format!("expected {}, and the pact itself asks for {own} ({})", case.expect, outcome.predicates.join(", "))
+                } else {
+                    format!("event {} at {} is refused ({own}) by the pact itself; only the last may be", at + 1, event.at)
+                });
+                return outcome;
+            }
+        }
+        if !last && played.judgement.refuses() {
             if let Asked::NothingSofter(_) = asked {
                 // Refused before it comes to what the case shows: by another pact, and harsher.
                 outcome.passed = true;
@@ -145,6 +159,11 @@ fn one(
     }
     outcome.passed = outcome.why.is_none();
     outcome
+}
+
+/// Whether a program of several pacts has a predicate of this id from this one.
+fn is_of(id: &str, pact: &str) -> bool {
+    id.strip_prefix(pact).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// The predicate that a case names, as the program calls it.

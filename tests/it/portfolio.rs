@@ -12,6 +12,7 @@ use servanda::guard::subject::{FactKind, FactSource, Peer};
 use servanda::pact::{CheckedPact, Packs, read_portfolio};
 use servanda::program::link::{Member, Mistakes, link, together};
 use servanda::program::{Live, Program};
+use servanda::trial::case::run_within;
 
 use crate::support::alphabet::{Alphabet, acts};
 use crate::support::command::{servanda, servanda_with};
@@ -328,4 +329,32 @@ fn a_guard_takes_the_task_from_the_head_and_keeps_to_the_pacts_it_stands_under()
     // A task that nobody names is one that neither allows, and a silent source is the stricter case.
     assert_eq!(ask(Some("gossip")), (Some("block".into()), Some(both.into())));
     assert_eq!(ask(None), (Some("block".into()), Some(both.into())));
+}
+
+#[test]
+fn a_case_of_a_portfolio_may_end_harsher_by_others_and_not_by_its_own_pact() {
+    let rival = |act: &str, expect: &str| {
+        format!(
+            "detectors:
+  rivals: {{phrases: [Initech]}}
+predicates:
+  - {{id: rivals, dimension: safety, severity: minor, at: response, check: {{match: [own.rivals]}}, act: {act}}}
+cases:
+  - {{at: response, text: Initech, expect: {expect}}}
+  - {{events: [{{at: response, text: Initech}}, {{at: response, text: fine}}], expect: allow}}
+"
+        )
+    };
+    let pacts = |soft: (&str, &str)| [pact("soft", &rival(soft.0, soft.1)), pact("hard", &rival("block", "block"))];
+    let run = |[soft, hard]: &[CheckedPact; 2]| {
+        let program = linked(&["pact: a, weight: 0.5", "pact: b, weight: 0.5"], &[soft, hard]).unwrap();
+        [soft, hard].map(|pact| {
+            let outcomes = run_within(&program, pact.pact(), 1_790_000_000_000_000).cases;
+            outcomes.iter().map(|case| case.why.clone().unwrap_or_else(|| "ok".to_owned())).collect::<Vec<_>>()
+        })
+    };
+    let refused = "event 1 at response is refused (block) by the pact itself; only the last may be";
+    assert_eq!(run(&pacts(("flag", "flag"))), [vec!["ok", "ok"], vec!["ok", refused]], "the other blocks");
+    let [soft, _] = run(&pacts(("flag", "allow")));
+    assert_eq!(soft, ["expected allow, and the pact itself asks for flag (soft/rivals, hard/rivals)", "ok"]);
 }

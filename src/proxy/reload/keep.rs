@@ -142,7 +142,7 @@ impl Reloader {
             Ok(true) => Did::Loaded,
             Ok(false) => Did::Unchanged,
             Err(refused) => {
-                self.told.refused(&refused, true);
+                self.told.refused(&refused);
                 // It is kept all the same, and must be seen.
                 let mut shelved = Shelved::clone(&self.shelf().now());
                 shelved.add(Row::kept(sealed, (refused.code(), refused.to_string())));

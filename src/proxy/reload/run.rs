@@ -76,7 +76,7 @@ impl Reloader {
         let mut loaded = match loaded {
             Ok(loaded) => loaded,
             Err(refused) => {
-                told.refused(&refused, true);
+                told.refused(&refused);
                 let what = config.pacts.first().map_or_else(|| "the built-in pact".to_owned(), |p| p.display().to_string());
                 return Err(ProxyError::Pacts(format!("{what} does not come into force: {refused}")));
             }
@@ -147,7 +147,7 @@ impl Reloader {
             Err(refused) => {
                 let reason = refused.to_string();
                 if asked || self.last_refusal.as_ref() != Some(&reason) {
-                    self.told.refused(&refused, true);
+                    self.told.refused(&refused);
                     self.last_refusal = Some(reason);
                 }
                 Did::Refused
@@ -274,13 +274,11 @@ impl Teller {
         self.state.reloaded("unchanged", None, self.clock.wall_us());
     }
 
-    pub(super) fn refused(&self, refused: &Refused, evidence: bool) {
+    pub(super) fn refused(&self, refused: &Refused) {
         let reason = refused.to_string();
         telemetry::reload("refused");
-        tracing::error!(code = refused.code(), "reload refused, the old state stays: {reason}");
-        if evidence {
-            self.write(record("refused", Some(format!("{}: {reason}", refused.code()))));
-        }
+        tracing::error!(code = refused.code(), "refused, nothing comes into force: {reason}");
+        self.write(record("refused", Some(format!("{}: {reason}", refused.code()))));
         self.state.reloaded("refused", Some((refused.code(), reason)), self.clock.wall_us());
     }
 
