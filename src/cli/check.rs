@@ -169,7 +169,14 @@ fn report(screen: &mut Screen, coverage: &Coverage, lacks: &[String]) -> Result<
     for p in &coverage.predicates {
         for (n, check) in p.checks.iter().enumerate() {
             let (id, severity) = if n == 0 { (p.id.clone(), p.severity.to_string()) } else { Default::default() };
-            let stages: Vec<String> = check.stages.iter().map(|(stage, act)| format!("{stage} {act}")).collect();
+            // Stages with one act in a row are named before it, so that the line stays short.
+            let groups = check.stages.chunk_by(|one, two| one.1 == two.1);
+            let stages: Vec<String> = groups
+                .filter_map(|group| {
+                    let names: Vec<String> = group.iter().map(|(stage, _)| stage.to_string()).collect();
+                    group.first().map(|(_, act)| format!("{} {act}", names.join("+")))
+                })
+                .collect();
             let hold_back = if check.hold_back == 0 { "-".to_owned() } else { format!("{} B", check.hold_back) };
             let detectors = if check.detectors == 0 { "-".to_owned() } else { check.detectors.to_string() };
             let what = format!("{}: {}", check.check, stages.join(", "));

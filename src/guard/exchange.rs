@@ -14,7 +14,7 @@ use super::budget::{Entry, Lease};
 use super::headers::{self, Stamp};
 use super::pending::Durable;
 use super::refused::Refused;
-use super::route::{Route, WhenFull};
+use super::route::{Expired, Route, WhenFull};
 use super::shared::{Intervened, Shared};
 use super::subject::Subject;
 use super::tally::{Commits, Tally, trace_id, update};
@@ -130,6 +130,10 @@ impl Exchange {
         }
         match term {
             None => Ok(exchange),
+            Some(EXPIRED) if shared.route.expired == Expired::Flag => {
+                exchange.spare(Refused { act: Act::Flag, ..refused(Why::Permission, EXPIRED) });
+                Ok(exchange)
+            }
             Some(note) => exchange.refused_or_spared(refused(Why::Permission, note)),
         }
     }
@@ -139,9 +143,14 @@ impl Exchange {
         if self.acts() {
             return Err((self, refused));
         }
+        self.spare(refused);
+        Ok(self)
+    }
+
+    /// Notes in act and reason what is not refused.
+    fn spare(&mut self, refused: Refused) {
         self.gathered.join(refused.act);
         self.spared.get_or_insert(refused);
-        Ok(self)
     }
 
     // What the guard may do.
@@ -461,11 +470,14 @@ impl Drop for Exchange {
     }
 }
 
+/// The word for a pact whose term is over.
+const EXPIRED: &str = "expired";
+
 /// Why a pact binds nobody now: its term is over, or has not begun.
 fn out_of_term(program: &Program, now_us: i64) -> Option<&'static str> {
     match program.identity().expires_us {
         _ if program.in_force(now_us) => None,
-        Some(to) if now_us >= to => Some("expired"),
+        Some(to) if now_us >= to => Some(EXPIRED),
         _ => Some("not_in_force"),
     }
 }

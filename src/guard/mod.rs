@@ -30,6 +30,6 @@ pub use body::GuardedBody;
 pub use budget::Budget;
 pub use fulfilment::Fulfilment;
 pub use layer::{Builder, GuardLayer};
-pub use route::{BlockAs, Durability, Route, Uninspected, Unread, WhenFull};
+pub use route::{BlockAs, Durability, Expired, Route, Uninspected, Unread, WhenFull};
 pub use service::{Guard, GuardFuture};
 pub use subject::{FactKind, FactSource, Peer};

@@ -26,6 +26,8 @@ pub struct Route {
     pub durability: Durability,
     /// What becomes of an exchange that the log has no room for.
     pub when_full: WhenFull,
+    /// What becomes of an exchange that a pact governs which is over.
+    pub expired: Expired,
     /// Largest decoded body in bytes.
     pub body_max: usize,
     /// Most text held back in one channel of a stream, in bytes.
@@ -46,6 +48,7 @@ impl Default for Route {
             uninspected: Uninspected::default(),
             durability: Durability::Default,
             when_full: WhenFull::Block,
+            expired: Expired::Refuse,
             body_max: BODY_MAX,
             stream_hold_max: STREAM_HOLD_MAX,
             tool_call_max: TOOL_CALL_MAX,
@@ -74,6 +77,16 @@ pub enum WhenFull {
     Block,
     /// Passed, and counted in a gap record.
     PassWithGap,
+}
+
+/// What becomes of an exchange that a pact governs whose term is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Expired {
+    /// Refused with 403.
+    #[default]
+    Refuse,
+    /// Judged by the pact as before, and flagged.
+    Flag,
 }
 
 /// Pass or block.

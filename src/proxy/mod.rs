@@ -4,6 +4,7 @@ pub mod admin;
 pub mod body;
 pub mod config;
 pub mod drain;
+mod ends;
 pub mod error;
 pub mod framing;
 mod gate;

@@ -23,6 +23,7 @@ use crate::guard::layer::Notice;
 use super::admin::{self, Context, Wish, token::Token};
 use super::config::{Config, Listener};
 use super::drain::Drain;
+use super::ends::Ends;
 use super::error::ProxyError;
 use super::listener::Accept;
 use super::metrics;
@@ -37,8 +38,8 @@ use super::upstream::Upstreams;
 /// How long files must be quiet before they are read: editors write more than once.
 const QUIET: Duration = Duration::from_millis(50);
 
-/// How often histograms are folded, so that they do not grow between scrapes, and refusals that were only
-/// counted are written.
+/// How often histograms are folded, so that they do not grow between scrapes, refusals that were only counted are
+/// written, and it is looked which pact ends soon.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Wishes for a reload that may wait.
@@ -168,8 +169,17 @@ impl Sidecar {
             }
         });
         let counted = Arc::clone(&refusals);
+        let (watched, time) = (state.clone(), Arc::clone(&clock));
         tasks.spawn(async move {
+            let mut ends = Ends::default();
             loop {
+                for told in ends.look(&watched.now().pacts, time.wall_us()) {
+                    if told.over {
+                        tracing::error!("{}", told.what);
+                    } else {
+                        tracing::warn!("{}", told.what);
+                    }
+                }
                 tokio::time::sleep(UPKEEP).await;
                 counted.settle();
                 if let Some(metrics) = &metrics {

@@ -173,6 +173,7 @@ impl Common {
             uninspected: chosen.uninspected,
             durability: chosen.durability,
             when_full: config.evidence.when_full,
+            expired: chosen.expired,
             body_max: config.limits.body_max,
             stream_hold_max: config.limits.stream_hold_max,
             tool_call_max: config.limits.tool_call_max,

@@ -94,6 +94,7 @@ fn route() -> Value {
             ),
             "websocket": words(["refuse", "inspect"]),
             "durability": words(["default", "strict", "fast"]),
+            "expired": words(["refuse", "flag"]),
         }),
         &[],
     )

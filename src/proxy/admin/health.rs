@@ -8,6 +8,7 @@ use http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
 use crate::base::names::Mode;
+use crate::proxy::ends::near;
 use crate::proxy::problem::Problem;
 
 use super::Context;
@@ -44,6 +45,7 @@ pub(super) async fn ready(State(context): State<Context>) -> Response {
         };
         notes.push(format!("the pact `{}` has expired: {what}; bring a newer one", pact.pact).into());
     }
+    notes.extend(state.pacts.iter().filter_map(|pact| near(pact, now_us)).map(Value::from));
     if state.pacts.iter().any(|p| !p.signed) {
         notes.push("development: there is no trust file, and nobody vouches for the pact".into());
     }

@@ -6,7 +6,7 @@ use crate::base::diagnostic::Diagnostics;
 use crate::base::document::{Node, Value};
 use crate::base::limits::CONFIG_ENTRIES_MAX;
 use crate::base::names::Mode;
-use crate::guard::{BlockAs, Durability, Uninspected, Unread};
+use crate::guard::{BlockAs, Durability, Expired, Uninspected, Unread};
 
 use super::listen::Listener;
 use super::read::Section;
@@ -24,6 +24,8 @@ pub struct Route {
     pub uninspected: Uninspected,
     /// What waits for the evidence log.
     pub durability: Durability,
+    /// What is done with an exchange whose pact is over.
+    pub expired: Expired,
     /// Who owns the rollout and how it grows.
     pub rollout: Rollout,
 }
@@ -37,6 +39,7 @@ impl Route {
             block_as: BlockAs::default(),
             uninspected: Uninspected::default(),
             durability: Durability::default(),
+            expired: Expired::default(),
             rollout: Rollout::default(),
         }
     }
@@ -105,6 +108,7 @@ fn one(node: &Node, path: &str, listeners: &[Listener], out: &mut Diagnostics) -
         "uninspected",
         "websocket",
         "durability",
+        "expired",
     ];
     let section = Section::open(Some(node), path, KEYS, out);
     if let Some(websocket) = section.node("websocket")
@@ -130,6 +134,7 @@ fn one(node: &Node, path: &str, listeners: &[Listener], out: &mut Diagnostics) -
             Durability::Default,
             out,
         ),
+        expired: section.word("expired", &[("refuse", Expired::Refuse), ("flag", Expired::Flag)], Expired::Refuse, out),
         rollout: rollout(&section, out),
     }
 }
