@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::base::limits::{BODY_MAX, KEEP_ALIVE_SECONDS, STREAM_HOLD_MAX, TOOL_CALL_MAX};
-use crate::base::names::{Lane, Mode, UnjudgedReason};
+use crate::base::names::{Lane, Mode, UnjudgedReason, words};
 pub use crate::protocol::adapter::BlockAs;
 
 /// The settings of one guard.
@@ -79,14 +79,14 @@ pub enum WhenFull {
     PassWithGap,
 }
 
-/// What becomes of an exchange that a pact governs whose term is over.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Expired {
-    /// Refused with 403.
-    #[default]
-    Refuse,
-    /// Judged by the pact as before, and flagged.
-    Flag,
+words! {
+    /// What becomes of an exchange that a pact governs whose term is over.
+    Expired {
+        /// Refused with 403.
+        Refuse = "refuse",
+        /// Judged by the pact as before, and flagged.
+        Flag = "flag",
+    }
 }
 
 /// Pass or block.

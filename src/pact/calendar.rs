@@ -1,7 +1,8 @@
 //! The life of a pact as dates: when it begins, what must be said until when, when it ends.
 //!
-//! Computed from the document, and from what was signed beside it where that is given. What has no date, since it waits for something to happen, is told beside
-//! the dates. A period of hours is rounded up to whole days, so that nobody is told too late.
+//! Computed from the document, and from what was signed beside it where that is given. What has no date, since it waits
+//! for something to happen, is told beside the dates. A period of hours is rounded up to whole days, so that nobody is
+//! told too late.
 
 use jiff::ToSpan as _;
 use jiff::civil;

@@ -55,13 +55,15 @@ fn what(pact: &PactState, end: i64, left: i64) -> String {
     if left <= 0 {
         return format!("the term of `{pact}` {version} was over on {day}; bring a newer version, or a notice of extension");
     }
-    let begun = |unit: i64| (left - 1) / unit + 1;
-    let left = match left {
-        ..=3_600 => format!("{} minutes", begun(60)),
-        3_601..=172_800 => format!("{} hours", begun(3_600)),
-        _ => format!("{} days", begun(86_400)),
+    let (unit, name) = match left {
+        ..=3_600 => (60, "minute"),
+        3_601..=172_800 => (3_600, "hour"),
+        _ => (86_400, "day"),
     };
-    format!("`{pact}` {version} ends in {left}, on {day}; what it governs is then treated as `expired` says")
+    // A part of one counts as one.
+    let count = (left - 1) / unit + 1;
+    let left = if count == 1 { format!("1 {name}") } else { format!("{count} {name}s") };
+    format!("`{pact}` {version} ends in {left}, on {day}; bring a newer version, or a notice of extension, before it does")
 }
 
 #[cfg(test)]
@@ -93,7 +95,9 @@ mod tests {
         let (mut ends, pacts) = (Ends::default(), [pact("a", Some(END)), pact("b", None)]);
         let ends_in = |left: &str| {
             vec![(
-                format!("`a` 1.0.0 ends in {left}, on 1975-06-24T00:00:00Z; what it governs is then treated as `expired` says"),
+                format!(
+                    "`a` 1.0.0 ends in {left}, on 1975-06-24T00:00:00Z; bring a newer version, or a notice of extension, before it does"
+                ),
                 false,
             )]
         };
@@ -103,6 +107,7 @@ mod tests {
         assert_eq!(look(&mut ends, &pacts, 5 * DAY + 1), ends_in("6 days"));
         assert_eq!(look(&mut ends, &pacts, DAY), ends_in("24 hours"));
         assert_eq!(look(&mut ends, &pacts, 3_599), ends_in("60 minutes"));
+        assert_eq!(look(&mut Ends::default(), &pacts, 1), ends_in("1 minute"));
         let over = "the term of `a` 1.0.0 was over on 1975-06-24T00:00:00Z; bring a newer version, or a notice of extension";
         assert_eq!(look(&mut ends, &pacts, 0), [(over.to_owned(), true)]);
         assert_eq!(look(&mut ends, &pacts, -DAY), []);

@@ -289,6 +289,7 @@ fn listeners(config: &Config, addresses: &[(String, SocketAddr)]) -> Vec<Listene
             address: addresses.iter().find(|(name, _)| *name == listener.name).map(|(_, a)| a.to_string()).unwrap_or_default(),
             lane: listener.lane.as_str(),
             mode: config.route(&listener.name).mode.as_str(),
+            expired: config.route(&listener.name).expired,
             upstream: listener.upstream.to_string(),
         })
         .collect()

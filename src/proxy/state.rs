@@ -5,6 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::Serialize;
 use tokio::sync::watch;
 
+use crate::base::names::Mode;
+use crate::guard::Expired;
+
 /// How the last reload ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Reload {
@@ -63,8 +66,17 @@ pub struct ListenerState {
     pub lane: &'static str,
     /// What is done with verdicts.
     pub mode: &'static str,
+    /// What is done with exchanges whose pact is over.
+    pub expired: Expired,
     /// Where requests go.
     pub upstream: String,
+}
+
+impl ListenerState {
+    /// Whether it refuses what a pact governs that is over.
+    pub fn refuses_expired(&self) -> bool {
+        self.mode == Mode::Enforce.as_str() && self.expired == Expired::Refuse
+    }
 }
 
 /// Everything that is shown; replaced piece by piece.

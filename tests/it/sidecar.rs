@@ -294,26 +294,60 @@ async fn trusted_mode_takes_only_signed_and_newer_pacts_and_remembers() {
     sidecar.stop().await.unwrap();
 }
 
+/// Clients that ask a sidecar again and again, each as soon as it has its answer.
+pub(crate) struct Load {
+    clients: tokio::task::JoinSet<()>,
+    end: Arc<AtomicBool>,
+    done: Arc<AtomicUsize>,
+    seen: usize,
+}
+
+impl Load {
+    /// So many of them.
+    pub(crate) fn on(sidecar: &Sidecar, clients: usize) -> Self {
+        let (target, end, done) = (address(sidecar), Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let mut load = Self { clients: tokio::task::JoinSet::new(), end, done, seen: 0 };
+        for _ in 0..clients {
+            let (end, done) = (Arc::clone(&load.end), Arc::clone(&load.done));
+            load.clients.spawn(async move {
+                let client = http1();
+                while !end.load(Ordering::SeqCst) {
+                    let response = client.request(post(target, "/v1/chat/completions", CLEAN)).await.unwrap();
+                    assert_eq!((response.status(), body(response).await), (StatusCode::OK, Bytes::from("ok")));
+                    done.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+        load
+    }
+
+    /// Waits until some request was answered since it was asked last.
+    pub(crate) async fn goes_on(&mut self) {
+        while self.done.load(Ordering::SeqCst) <= self.seen {
+            if let Some(ended) = self.clients.try_join_next() {
+                ended.expect("every request is answered");
+            }
+            tokio::task::yield_now().await;
+        }
+        self.seen = self.done.load(Ordering::SeqCst);
+    }
+
+    /// Ends it; every request was answered.
+    pub(crate) async fn end(mut self) {
+        self.end.store(true, Ordering::SeqCst);
+        while let Some(ended) = self.clients.join_next().await {
+            ended.unwrap();
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_request_fails_during_a_hundred_reloads() {
     let house = House::new().await;
     house.write("first.pact.yaml", &minimal("1.0.0"));
     house.config("pacts: [first.pact.yaml]");
     let sidecar = house.start().await.unwrap();
-    let (target, end, done) = (address(&sidecar), Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    let mut load = tokio::task::JoinSet::new();
-    for _ in 0..4 {
-        let (end, done) = (Arc::clone(&end), Arc::clone(&done));
-        load.spawn(async move {
-            let client = http1();
-            while !end.load(Ordering::SeqCst) {
-                let response = client.request(post(target, "/v1/chat/completions", CLEAN)).await.unwrap();
-                assert_eq!((response.status(), body(response).await), (StatusCode::OK, Bytes::from("ok")));
-                done.fetch_add(1, Ordering::SeqCst);
-            }
-        });
-    }
-    let mut last = 0;
+    let mut load = Load::on(&sidecar, 4);
     for n in 1..=100 {
         // Every twentieth brings another pact, the others another mode: compiling is slow unoptimised.
         house.write("first.pact.yaml", &minimal(&format!("1.0.{}", n / 20)));
@@ -322,19 +356,9 @@ async fn no_request_fails_during_a_hundred_reloads() {
         assert_ne!(sidecar.reload().await.unwrap().outcome, "refused");
         let state = sidecar.state();
         assert_eq!((state.pacts[0].version.clone(), state.listeners[0].mode), (format!("1.0.{}", n / 20), mode));
-        // Traffic has passed since the last one.
-        while done.load(Ordering::SeqCst) <= last {
-            if let Some(ended) = load.try_join_next() {
-                ended.expect("every request is answered");
-            }
-            tokio::task::yield_now().await;
-        }
-        last = done.load(Ordering::SeqCst);
+        load.goes_on().await;
     }
-    end.store(true, Ordering::SeqCst);
-    while let Some(ended) = load.join_next().await {
-        ended.unwrap();
-    }
+    load.end().await;
     sidecar.stop().await.unwrap();
 }
 
@@ -353,9 +377,11 @@ async fn a_pact_that_cannot_be_enforced_stops_the_start() {
 
 #[tokio::test]
 async fn a_pact_that_runs_out_while_it_runs_is_told_and_refuses() {
-    for (mode, after, ready_after) in
-        [("enforce", StatusCode::FORBIDDEN, StatusCode::SERVICE_UNAVAILABLE), ("observe", StatusCode::OK, StatusCode::OK)]
-    {
+    for (mode, after, ready_after, act) in [
+        ("enforce", StatusCode::FORBIDDEN, StatusCode::SERVICE_UNAVAILABLE, "block"),
+        ("enforce, expired: flag", StatusCode::OK, StatusCode::OK, "flag"),
+        ("observe", StatusCode::OK, StatusCode::OK, "block"),
+    ] {
         let house = House::new().await;
         house.write("first.pact.yaml", &minimal("1.0.0"));
         house.config(&format!("pacts: [first.pact.yaml]\nroutes: [{{mode: {mode}}}]"));
@@ -364,12 +390,14 @@ async fn a_pact_that_runs_out_while_it_runs_is_told_and_refuses() {
         let sidecar = house.start_at(clock.clone()).await.unwrap();
         let ask = || http1().request(post(address(&sidecar), "/a", CLEAN));
         assert_eq!(ask().await.unwrap().status(), StatusCode::OK);
-        assert_eq!(json(sidecar.admin(), "/readyz").await.0, StatusCode::OK);
+        let (status, ready) = json(sidecar.admin(), "/readyz").await;
+        assert_eq!(status, StatusCode::OK);
+        assert!(ready["notes"].to_string().contains("ends in 1 minute,"), "it warns ahead: {ready}");
         assert_eq!(json(sidecar.admin(), "/v1/status").await.1["expired"], false);
         clock.advance_us(1_000_000);
         assert_eq!(ask().await.unwrap().status(), after, "{mode}");
         let (status, ready) = json(sidecar.admin(), "/readyz").await;
-        assert_eq!((status, &ready["ready"]), (ready_after, &Value::Bool(mode == "observe")), "{mode}");
+        assert_eq!((status, &ready["ready"]), (ready_after, &Value::Bool(ready_after == StatusCode::OK)), "{mode}");
         assert!(ready["notes"].to_string().contains("expired"), "{ready}");
         assert_eq!(json(sidecar.admin(), "/v1/status").await.1["expired"], true);
         sidecar.stop().await.unwrap();
@@ -378,7 +406,7 @@ async fn a_pact_that_runs_out_while_it_runs_is_told_and_refuses() {
             .filter(|r| r["kind"] == "exchange")
             .map(|r| (r["act"].as_str().unwrap().to_owned(), r["reason"].as_str().map(str::to_owned)))
             .collect();
-        assert_eq!(told, [("allow".to_owned(), None), ("block".to_owned(), Some("expired".to_owned()))], "{mode}");
+        assert_eq!(told, [("allow".to_owned(), None), (act.to_owned(), Some("expired".to_owned()))], "{mode}");
     }
 }
 

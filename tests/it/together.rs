@@ -2,7 +2,6 @@
 //! changes; and going from one pact to a portfolio and back.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -13,8 +12,8 @@ use servanda::proxy::serve::Sidecar;
 
 use crate::pacts::{BOTH, DAY, TOLD, seal, send, trust};
 use crate::portfolio::{BILLING, SUPPORT};
-use crate::sidecar::{House, address, json as ask, minimal};
-use crate::support::client::{body, http1, post};
+use crate::sidecar::{House, Load, address, json as ask, minimal};
+use crate::support::client::{http1, post};
 use crate::support::guarded::completion;
 use crate::support::upstream::Script;
 use crate::support::written::written;
@@ -287,41 +286,18 @@ async fn from_a_pact_to_a_portfolio_and_back_while_requests_go_on() {
         .write("desk.portfolio.yaml", &portfolio(&["pact: first.pact.yaml, weight: 0.5", "pact: second.pact.yaml, weight: 0.5"]));
     house.config("pacts: [first.pact.yaml]");
     let sidecar = house.start().await.unwrap();
-    let (target, end, done) = (address(&sidecar), Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    let mut load = tokio::task::JoinSet::new();
-    for _ in 0..2 {
-        let (end, done) = (Arc::clone(&end), Arc::clone(&done));
-        load.spawn(async move {
-            let client = http1();
-            while !end.load(Ordering::SeqCst) {
-                let response = client.request(post(target, "/v1/chat/completions", CLEAN)).await.unwrap();
-                assert_eq!((response.status(), body(response).await), (StatusCode::OK, Bytes::from("ok")));
-                done.fetch_add(1, Ordering::SeqCst);
-            }
-        });
-    }
+    let mut load = Load::on(&sidecar, 2);
     let (one, both) = ("first-pact@1.0.0;unsigned", "first-pact@1.0.0;unsigned, second-pact@1.0.0;unsigned");
-    let mut last = 0;
     for _ in 0..2 {
         for (file, shown) in [("desk.portfolio.yaml", both), ("first.pact.yaml", one)] {
             house.config(&format!("pacts: [{file}]"));
             assert_ne!(sidecar.reload().await.unwrap().outcome, "refused");
             assert_eq!(sidecar.state().pacts.len(), shown.matches('@').count());
             assert_eq!(meets(&sidecar, None).await.2, shown);
-            // Traffic has passed since the last one.
-            while done.load(Ordering::SeqCst) <= last {
-                if let Some(ended) = load.try_join_next() {
-                    ended.expect("every request is answered");
-                }
-                tokio::task::yield_now().await;
-            }
-            last = done.load(Ordering::SeqCst);
+            load.goes_on().await;
         }
     }
-    end.store(true, Ordering::SeqCst);
-    while let Some(ended) = load.join_next().await {
-        ended.unwrap();
-    }
+    load.end().await;
     sidecar.stop().await.unwrap();
     let loads = written(&house.at("log"));
     let counts: Vec<usize> =

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{closed, count, date, did, head, list, map, one_or_many, text, words};
 use crate::base::names::{Lane, Mode};
+use crate::guard::Expired;
 
 /// `32MiB`, or bytes.
 fn size() -> Value {
@@ -94,7 +95,7 @@ fn route() -> Value {
             ),
             "websocket": words(["refuse", "inspect"]),
             "durability": words(["default", "strict", "fast"]),
-            "expired": words(["refuse", "flag"]),
+            "expired": words(Expired::ALL.iter().map(|e| e.as_str())),
         }),
         &[],
     )

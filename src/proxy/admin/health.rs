@@ -7,9 +7,9 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
-use crate::base::names::Mode;
 use crate::proxy::ends::near;
 use crate::proxy::problem::Problem;
+use crate::proxy::state::ListenerState;
 
 use super::Context;
 
@@ -27,8 +27,8 @@ pub(super) async fn ready(State(context): State<Context>) -> Response {
     // over governs.
     let program = context.live.pin();
     let nothing_left = !program.in_force(now_us) && program.tasks().all(|(_, program)| !program.in_force(now_us));
-    let enforced = state.listeners.iter().any(|l| l.mode == Mode::Enforce.as_str());
-    let refusing = nothing_left && enforced;
+    let refuses = state.listeners.iter().any(ListenerState::refuses_expired);
+    let refusing = nothing_left && refuses;
     let ready = !state.draining && !state.pacts.is_empty() && !refusing;
     let mut notes: Vec<Value> = Vec::new();
     if state.draining {
@@ -38,8 +38,8 @@ pub(super) async fn ready(State(context): State<Context>) -> Response {
         notes.push("no pact is in force".into());
     }
     for pact in state.pacts.iter().filter(|pact| pact.is_over(now_us)) {
-        let what = if enforced {
-            "where it is enforced every exchange that it governs is refused"
+        let what = if refuses {
+            "where it is enforced every exchange that it governs is refused, unless the route flags instead"
         } else {
             "exchanges pass, and their records say so"
         };

@@ -39,7 +39,7 @@ impl Route {
             block_as: BlockAs::default(),
             uninspected: Uninspected::default(),
             durability: Durability::default(),
-            expired: Expired::default(),
+            expired: Expired::Refuse,
             rollout: Rollout::default(),
         }
     }
@@ -134,7 +134,12 @@ fn one(node: &Node, path: &str, listeners: &[Listener], out: &mut Diagnostics) -
             Durability::Default,
             out,
         ),
-        expired: section.word("expired", &[("refuse", Expired::Refuse), ("flag", Expired::Flag)], Expired::Refuse, out),
+        expired: section.word(
+            "expired",
+            &Expired::ALL.iter().map(|e| (e.as_str(), *e)).collect::<Vec<_>>(),
+            Expired::Refuse,
+            out,
+        ),
         rollout: rollout(&section, out),
     }
 }
