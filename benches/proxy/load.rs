@@ -50,15 +50,22 @@ pub(crate) struct Result {
     pub(crate) first_us: Vec<f64>,
 }
 
-/// Asks over `connections` connections for `span`.
+/// Asks over `connections` connections for `span`. Streams begin one after the other, evenly over the time that one
+/// takes: all at once would measure how long the last of them stands in line.
 pub(crate) fn run(address: &str, request: &Request, connections: usize, span: Duration) -> Result {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let start = Instant::now();
         let mut all = Result::default();
         let mut tasks = tokio::task::JoinSet::new();
-        for _ in 0..connections {
-            tasks.spawn(connection(address.to_owned(), request.clone(), start + span));
+        let apart =
+            if request.first.is_some() { upstream::GAP * upstream::DELTAS as u32 / connections as u32 } else { Duration::ZERO };
+        for at in 0..connections {
+            let one = connection(address.to_owned(), request.clone(), start + span);
+            tasks.spawn(async move {
+                tokio::time::sleep(apart * at as u32).await;
+                one.await
+            });
         }
         for one in tasks.join_all().await {
             all.done += one.done;

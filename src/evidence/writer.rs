@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
 use sha2::Digest as _;
@@ -35,8 +35,10 @@ use crate::seal::{Digest, SigningKey};
 
 /// A wall clock that moves apart from the steady one by more has jumped.
 const STEP_US: i64 = 2_000_000;
-/// While records come fast, a group is begun so long after the last one, unless somebody waits.
+/// So long a group is given to grow, unless somebody waits for it.
 const LINGER: Duration = Duration::from_millis(5);
+/// So long behind a group more is expected.
+const BUSY: Duration = Duration::from_millis(250);
 /// What is on disk nears what may be kept.
 const FILLING_PERCENT: u64 = 70;
 /// It no longer does.
@@ -128,7 +130,7 @@ impl Writer {
         loop {
             let mut flushes = Vec::new();
             let mut close = None;
-            match queue.recv_timeout(self.patience()) {
+            match self.next(queue) {
                 Ok(message) => self.gather(queue, message, &mut flushes, &mut close),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
@@ -169,15 +171,29 @@ impl Writer {
         }
     }
 
-    /// Takes all that waits, up to one group.
+    /// The next that comes; nothing if the cadence calls before.
     ///
-    /// Under load the disk and the wake-ups cost more than the records. So a group that follows close on
-    /// another is given time to grow, while nobody waits for it; whoever does wakes this thread.
-    fn gather(&mut self, queue: &Receiver<Message>, first: Message, flushes: &mut Vec<Keeper>, close: &mut Option<Keeper>) {
+    /// The disk and the wake-ups cost more than the records, and an exchange that ends is often followed by the next
+    /// on the same core. So this thread is not woken by each of them: while there is traffic it looks by itself every
+    /// [`LINGER`], and the first record after a quiet time is given as long. Whoever waits wakes it.
+    fn next(&self, queue: &Receiver<Message>) -> Result<Message, RecvTimeoutError> {
         let since = Duration::from_nanos(self.shared.clock.steady_ns().saturating_sub(self.group_ns));
-        if !first.is_awaited() && since < LINGER {
-            std::thread::park_timeout(LINGER.saturating_sub(since));
+        if self.held.is_empty() && since < BUSY {
+            std::thread::park_timeout(LINGER);
+            return queue.try_recv().map_err(|error| match error {
+                TryRecvError::Empty => RecvTimeoutError::Timeout,
+                TryRecvError::Disconnected => RecvTimeoutError::Disconnected,
+            });
         }
+        let first = queue.recv_timeout(self.patience())?;
+        if !first.is_awaited() {
+            std::thread::park_timeout(LINGER);
+        }
+        Ok(first)
+    }
+
+    /// Takes all that waits, up to one group.
+    fn gather(&mut self, queue: &Receiver<Message>, first: Message, flushes: &mut Vec<Keeper>, close: &mut Option<Keeper>) {
         let mut next = Some(first);
         let mut bytes = 0;
         while let Some(message) = next.take() {
