@@ -19,6 +19,7 @@ use super::evaluate::{self, Outcome, Rules, Standing};
 use crate::base::limits::{JOINED_MAX, JOINED_VALUE_MAX};
 use crate::base::names::DataCategory;
 use crate::program::ir::Scan;
+use crate::program::page::Page;
 use crate::scan;
 use crate::scan::pattern::{Kind, Pattern, Verify};
 use crate::scan::span::Hit;
@@ -29,9 +30,6 @@ const PLACE: &str = "joined";
 /// Most values that are joined with an end on either side.
 const PIECES: usize = 4;
 
-/// Bytes that are scanned at once.
-const PAGE: usize = 4096;
-
 /// Fewest joined bytes that are looked at: no credential with a mark is shorter.
 const LEAST: usize = 12;
 
@@ -40,56 +38,6 @@ const NUMBER_MAX: usize = 24;
 
 /// The groups in which cards and social security numbers are printed.
 const PRINTED: [&[usize]; 4] = [&[4, 4, 4, 4], &[4, 6, 5], &[4, 6, 4], &[3, 2, 4]];
-
-/// Lines of joined values.
-#[derive(Debug)]
-struct Page {
-    text: [u8; PAGE],
-    len: usize,
-    /// By byte: whether a value begins there behind another.
-    seams: [u64; PAGE / 64],
-}
-
-impl Page {
-    const fn new() -> Self {
-        Self { text: [0; PAGE], len: 0, seams: [0; PAGE / 64] }
-    }
-
-    fn fits(&self, bytes: usize) -> bool {
-        self.len + bytes < PAGE
-    }
-
-    /// Adds bytes that fit.
-    fn put(&mut self, text: &str, seam: bool) {
-        let Some(room) = self.text.get_mut(self.len..self.len + text.len()) else { return };
-        room.copy_from_slice(text.as_bytes());
-        if seam && let Some(bits) = self.seams.get_mut(self.len / 64) {
-            *bits |= 1 << (self.len % 64);
-        }
-        self.len += text.len();
-    }
-
-    /// Takes back all from `len` on.
-    fn cut(&mut self, len: usize) {
-        for at in len..self.len {
-            if let Some(bits) = self.seams.get_mut(at / 64) {
-                *bits &= !(1 << (at % 64));
-            }
-        }
-        self.len = len;
-    }
-
-    fn text(&self) -> &str {
-        self.text.get(..self.len).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default()
-    }
-
-    /// Whether a seam lies within one line between these places.
-    fn crosses(&self, start: usize, end: usize) -> bool {
-        let seam = |at: usize| self.seams.get(at / 64).is_some_and(|bits| bits >> (at % 64) & 1 == 1);
-        let line = !self.text.get(start..end).unwrap_or_default().contains(&b'\n');
-        line && (start + 1..end).any(seam)
-    }
-}
 
 /// A row of values that are numbers, or parts of one.
 #[derive(Debug, Default)]
@@ -166,9 +114,9 @@ pub(super) struct Joined<'a, 't> {
     /// How many values the row has.
     count: usize,
     /// Twos, threes and fours.
-    few: Page,
+    few: &'a mut Page,
     /// Rows.
-    rows: Page,
+    rows: &'a mut Page,
     /// Where the open row begins.
     row: usize,
     number: Number,
@@ -177,18 +125,9 @@ pub(super) struct Joined<'a, 't> {
 }
 
 impl<'a, 't> Joined<'a, 't> {
-    pub(super) fn new(looking: Looking<'a>) -> Self {
-        Self {
-            looking,
-            seen: Vec::new(),
-            last: [""; PIECES],
-            count: 0,
-            few: Page::new(),
-            rows: Page::new(),
-            row: 0,
-            number: Number::default(),
-            done: 0,
-        }
+    /// Both pages are empty, and are left so.
+    pub(super) fn new(looking: Looking<'a>, [few, rows]: &'a mut [Page; 2]) -> Self {
+        Self { looking, seen: Vec::new(), last: [""; PIECES], count: 0, few, rows, row: 0, number: Number::default(), done: 0 }
     }
 
     /// Adds the next value. `found`: something was found in it alone, so that it ends the row.
@@ -215,8 +154,8 @@ impl<'a, 't> Joined<'a, 't> {
     /// Ends the last row and looks at what has not been looked at.
     pub(super) fn finish(mut self) {
         self.end();
-        look(&mut self.looking, &mut self.few, &mut self.seen);
-        look(&mut self.looking, &mut self.rows, &mut self.seen);
+        look(&mut self.looking, self.few, &mut self.seen);
+        look(&mut self.looking, self.rows, &mut self.seen);
     }
 
     fn piece(&mut self, text: &'t str) {
@@ -233,7 +172,7 @@ impl<'a, 't> Joined<'a, 't> {
                 continue;
             }
             if !self.few.fits(bytes + 1) {
-                look(&mut self.looking, &mut self.few, &mut self.seen);
+                look(&mut self.looking, self.few, &mut self.seen);
             }
             values.iter().enumerate().for_each(|(at, value)| self.few.put(value, at > 0));
             self.few.put("\n", false);
@@ -241,7 +180,7 @@ impl<'a, 't> Joined<'a, 't> {
         }
         if !self.rows.fits(text.len() + 1) {
             // The row goes on with the values before this one.
-            look(&mut self.looking, &mut self.rows, &mut self.seen);
+            look(&mut self.looking, self.rows, &mut self.seen);
             self.row = 0;
             let kept = (self.count - 1).min(PIECES - 1);
             let before = self.last.get(PIECES - 1 - kept..PIECES - 1).unwrap_or_default();
@@ -257,7 +196,7 @@ impl<'a, 't> Joined<'a, 't> {
             // All of it was looked at by twos, threes and fours, or is one value.
             self.rows.cut(self.row);
         }
-        self.row = self.rows.len;
+        self.row = self.rows.text().len();
         self.count = 0;
     }
 
@@ -277,6 +216,9 @@ impl<'a, 't> Joined<'a, 't> {
 
 /// Looks at a page and empties it.
 fn look(looking: &mut Looking<'_>, page: &mut Page, seen: &mut Vec<u32>) {
+    if page.text().is_empty() {
+        return;
+    }
     looking.look(page.text(), seen, |hit, pattern| page.crosses(hit.start, hit.end) && has_mark(pattern));
     page.cut(0);
 }

@@ -241,14 +241,14 @@ pub fn judge_head(
         let standing = Standing::of(event);
         scratch.found.clear();
         // Each behind its name, which says what a number is; alone in a text it would be taken for more than it is.
-        let mut line = String::new();
+        let line = &mut scratch.line;
         for (source, text) in (0..).zip(head) {
             line.clear();
             line.push_str(if text.name.is_empty() { text.place } else { text.name });
             line.push(' ');
             line.push_str(text.text);
             scratch.hits.clear();
-            shortfall.scan(&scan.scanner, event.stage, &line, cache, &mut scratch.hits);
+            shortfall.scan(&scan.scanner, event.stage, line, cache, &mut scratch.hits);
             for hit in &scratch.hits {
                 outcome.place = Some(text.place.into());
                 let category = scan.categories.get(hit.pattern as usize).copied().unwrap_or_default();
@@ -260,7 +260,7 @@ pub fn judge_head(
         outcome.place = None;
         let found = |at: u32| scratch.found.binary_search_by_key(&at, |f| f.source).is_ok();
         let looking = Looking { rules, scan, cache, hits: &mut scratch.hits, standing, outcome: &mut outcome };
-        let mut joined = Joined::new(looking);
+        let mut joined = Joined::new(looking, &mut scratch.pages);
         // The values of headers in a row, those of the query in a row, then each with its name.
         for (at, text) in (0..).zip(head) {
             if text.name.is_empty() {
@@ -470,7 +470,8 @@ fn judge_joined(program: &Program, event: &Event<'_>, arguments: &Arguments<'_>,
     let place = program.stage(event.stage).scanner;
     let Some(cache) = place.and_then(|place| scratch.scans.get_mut(place as usize)) else { return };
     let rules = Rules { program, stage: event.stage, applies: &scratch.applies };
-    let mut joined = Joined::new(Looking { rules, scan, cache, hits: &mut scratch.hits, standing: Standing::of(event), outcome });
+    let looking = Looking { rules, scan, cache, hits: &mut scratch.hits, standing: Standing::of(event), outcome };
+    let mut joined = Joined::new(looking, &mut scratch.pages);
     let mut found = scratch.found.iter().peekable();
     for (at, (source, text)) in sources(event, arguments).enumerate() {
         let mut any = false;

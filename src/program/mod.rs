@@ -17,6 +17,7 @@ pub mod lent;
 pub mod link;
 pub mod live;
 pub mod lower;
+pub(crate) mod page;
 pub mod part;
 mod report;
 pub mod scratch;

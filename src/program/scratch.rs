@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use super::bits::Bits;
+use super::page::Page;
 use crate::base::verdict::Act;
 use crate::scan;
 use crate::scan::span::Hit;
@@ -33,6 +34,10 @@ pub struct Scratch {
     pub(crate) found: Vec<Found>,
     /// Rules of the stage whose guards let them apply.
     pub(crate) applies: Bits,
+    /// Short values side by side. Empty between judgements.
+    pub(crate) pages: [Page; 2],
+    /// One line at a time.
+    pub(crate) line: String,
 }
 
 /// The pool of a program.

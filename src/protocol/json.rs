@@ -6,8 +6,8 @@
 //! whole bodies) half a surrogate pair are errors. Numbers stay text. Memory: one bit of state a
 //! level and eight bytes a key of the objects that are open.
 //!
-//! Keys are compared by a keyed 64-bit hash: two different keys are taken for the same with a
-//! chance of 2^-64 a pair, and then the body is refused, never passed.
+//! Keys of up to seven bytes are compared as they are, longer ones by a keyed hash of 63 bits: two different ones are
+//! taken for the same with a chance of 2^-63 a pair, and then the body is refused, never passed.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
@@ -275,13 +275,13 @@ impl<'b> Reader<'b> {
         }
         let start = self.at;
         let string = self.string(false)?;
-        let hash = self.hasher.hash_one(self.decoded(&string).as_ref());
+        let mark = self.mark(&string);
         let first = self.levels.last().map_or(0, |level| level.1);
         let open = self.keys.get(first..).unwrap_or_default();
-        if open.len() < KEYS_COMPARED_AT_ONCE && open.contains(&hash) {
+        if open.len() < KEYS_COMPARED_AT_ONCE && open.contains(&mark) {
             return Err(ReadError::new(Code::DuplicateKey, start));
         }
-        self.keys.push(hash);
+        self.keys.push(mark);
         self.space();
         match self.bytes.get(self.at) {
             Some(b':') => self.at += 1,
@@ -290,6 +290,19 @@ impl<'b> Reader<'b> {
         }
         self.expect = Expect::Value;
         Ok(Token::Key(string))
+    }
+
+    /// What tells a key from others: a short one itself with its length, the hash of a longer one with the top bit.
+    fn mark(&self, key: &Str) -> u64 {
+        let decoded = if key.escaped { self.decoded(key) } else { self.raw(key).into() };
+        let mut short = [0; 8];
+        match short.get_mut(..decoded.len()).filter(|bytes| bytes.len() < 8) {
+            Some(bytes) => {
+                bytes.copy_from_slice(decoded.as_bytes());
+                u64::from_le_bytes(short) | (decoded.len() as u64) << 56
+            }
+            None => self.hasher.hash_one(decoded.as_ref()) | 1 << 63,
+        }
     }
 
     fn word(&mut self, word: &[u8], token: Token) -> Result<Token, ReadError> {
@@ -343,6 +356,13 @@ impl<'b> Reader<'b> {
         let start = self.at;
         let mut escaped = false;
         loop {
+            while let Some(eight) = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk) {
+                let plain = plain_bytes(*eight);
+                self.at += plain;
+                if plain < 8 {
+                    break;
+                }
+            }
             while self.bytes.get(self.at).is_some_and(|b| *b >= 0x20 && *b != b'"' && *b != b'\\') {
                 self.at += 1;
             }
@@ -406,6 +426,18 @@ impl<'b> Reader<'b> {
         self.at += 6;
         Ok(unit)
     }
+}
+
+/// How many bytes go by before the first quote, backslash or control character.
+fn plain_bytes(eight: [u8; 8]) -> usize {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const TOPS: u64 = ONES << 7;
+    let word = u64::from_le_bytes(eight);
+    // The top bit of each byte below `limit`; behind one, others may be marked as well.
+    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & TOPS;
+    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    let found = below(word, 0x20) | is(b'"') | is(b'\\');
+    if found == 0 { 8 } else { found.trailing_zeros() as usize / 8 }
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ pub(super) struct Ahead {
     /// Telling places, the most telling first.
     looks: Vec<(usize, ByteSet)>,
     /// Fewest digits among the first bytes, as [`super::opening::digits_at`] counts them.
-    digits: u8,
+    pub(super) digits: u8,
     /// The beginnings, if they are few, and the bytes of an opening that they have.
     prefixes: Option<(u64, Prefixes)>,
     /// What can stand at the places behind the pair, as far as each match has them.

@@ -3,10 +3,11 @@
 //!
 //! Promises: an expression that can match at a place is left there; what has not arrived bars nothing.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::ahead::BEHIND;
+use super::ahead::{BEHIND, PAIR};
 use super::bucket::Bucket;
 use super::byteset::{ByteSet, in_set};
 use super::number::Numbers;
@@ -66,6 +67,8 @@ pub(super) struct Filter {
     numbers: Numbers,
     /// By word of 64 patterns, place behind the pair, and byte: which of them it lets begin.
     behind: Vec<[[u64; 256]; BEHIND]>,
+    /// The order in which words hold the patterns.
+    slots: Box<[u32]>,
 }
 
 /// What can begin with a byte of the one set and one of the other, after some that stand before.
@@ -127,6 +130,12 @@ const BLOCK: usize = 64;
 impl Filter {
     /// Builds the table. Machines with a guard are not in it.
     pub(super) fn new(machines: &[Option<Arc<Machine>>], patterns: &[Pattern], tree: &Tree) -> Self {
+        let slots = slots(machines);
+        // From here on a pattern goes by its slot.
+        let machines: Vec<_> = slots.iter().map(|pattern| machines.get(*pattern as usize).cloned().flatten()).collect();
+        let verify: Vec<_> =
+            slots.iter().map(|pattern| patterns.get(*pattern as usize).and_then(|pattern| pattern.verify)).collect();
+        let machines = machines.as_slice();
         let beginnings = beginnings(machines, tree);
         let classes = classes(&beginnings);
         // One byte of each class stands for all.
@@ -168,7 +177,8 @@ impl Filter {
             let before = before(byte) as usize * count * count;
             *step = Step((before as u64) << 32 | ((class * count) as u64) << 16 | class as u64);
         }
-        Self { steps, pairs, singles, buckets, numbers: Numbers::new(machines, patterns), behind: behind(machines) }
+        let (numbers, behind) = (Numbers::new(machines, &verify), behind(machines));
+        Self { steps, pairs, singles, buckets, numbers, behind, slots }
     }
 
     fn step(&self, byte: u8) -> Step {
@@ -217,22 +227,54 @@ impl Filter {
         (found, (row, one))
     }
 
-    /// Which patterns of a word the bytes behind a pair let begin, as far as they go.
+    /// Which patterns of a word the bytes behind a pair let begin, as far as they go. `telling` is the place among them that
+    /// is looked at first.
     #[inline]
-    pub(super) fn left(&self, word: u32, mut bits: u64, behind: &[u8]) -> u64 {
+    fn left(&self, word: u32, mut bits: u64, behind: &[u8], telling: usize) -> u64 {
         let Some(table) = self.behind.get(word as usize) else { return bits };
+        let lets = |row: &[u64; 256], byte: u8| row.get(usize::from(byte)).copied().unwrap_or_default();
+        if let (Some(row), Some(byte)) = (table.get(telling), behind.get(telling)) {
+            bits &= lets(row, *byte);
+        }
         for (row, byte) in table.iter().zip(behind) {
-            bits &= row.get(usize::from(*byte)).copied().unwrap_or_default();
             if bits == 0 {
                 break;
             }
+            bits &= lets(row, *byte);
         }
         bits
     }
 
+    /// Calls `each` with every pattern of a bucket that the bytes at `at` let begin there; `bare` if they hold no digit as far
+    /// as digits are counted. `telling` is the place behind the pair that is looked at first.
+    #[inline]
+    pub(super) fn beginning(
+        &self,
+        bytes: &[u8],
+        at: usize,
+        (bucket, bare): (&Bucket, bool),
+        telling: usize,
+        mut each: impl FnMut(u32),
+    ) {
+        let behind = bytes.get(at + PAIR..).unwrap_or_default();
+        let words = if bare { &bucket.without_digits } else { &self.closer(bytes, at, bucket).words };
+        for &(word, bits) in words {
+            let mut left = self.left(word, bits, behind, telling);
+            while left != 0 {
+                self.slots.get((word * 64 + left.trailing_zeros()) as usize).into_iter().for_each(|pattern| each(*pattern));
+                left &= left - 1;
+            }
+        }
+    }
+
+    /// All patterns of a bucket.
+    pub(super) fn patterns(&self, bucket: &Bucket) -> impl Iterator<Item = u32> {
+        bucket.slots().filter_map(|slot| self.slots.get(slot as usize).copied())
+    }
+
     /// Which patterns may begin at a place whose pair allows `bucket`.
     #[inline]
-    pub(super) fn closer<'f>(&'f self, bytes: &[u8], at: usize, bucket: &'f Bucket) -> &'f Bucket {
+    fn closer<'f>(&'f self, bytes: &[u8], at: usize, bucket: &'f Bucket) -> &'f Bucket {
         match bytes.get(at) {
             Some(byte) if byte.is_ascii_digit() => self.numbers.at(bytes, at).unwrap_or(bucket),
             _ => bucket,
@@ -247,6 +289,19 @@ impl Filter {
         let bucket = self.singles.get(place).copied().filter(|id| *id != 0)?;
         self.buckets.get(usize::from(bucket))
     }
+}
+
+/// The patterns, those first that may begin at most places: so those of an ordinary place lie in few words.
+fn slots(machines: &[Option<Arc<Machine>>]) -> Box<[u32]> {
+    let size = |set: &ByteSet| set.iter().map(|word| u64::from(word.count_ones())).sum::<u64>();
+    let places = |pattern: &u32| {
+        let Some(machine) = machines.get(*pattern as usize).and_then(Option::as_deref) else { return 0 };
+        let of = |word| machine.pairs(word).iter().map(|(ones, twos)| size(ones) * size(twos)).sum::<u64>();
+        of(true) + of(false)
+    };
+    let mut slots: Vec<u32> = (0..machines.len() as u32).collect();
+    slots.sort_by_key(|pattern| Reverse(places(pattern)));
+    slots.into()
 }
 
 /// Which patterns each byte lets begin behind a pair.

@@ -15,7 +15,7 @@ use regex_automata::util::primitives::StateID;
 use super::bucket::Bucket;
 use super::check;
 use super::opening::digit_run;
-use super::pattern::Pattern;
+use super::pattern::Verify;
 use super::regex::{FREE_STEPS, Machine, is_word};
 
 /// Digits of the first and of the second run that are told apart; as many or more count as so many.
@@ -71,8 +71,8 @@ pub(super) struct Numbers {
 }
 
 impl Numbers {
-    /// Follows every expression through every shape. Those with a guard are looked for elsewhere.
-    pub(super) fn new(machines: &[Option<Arc<Machine>>], patterns: &[Pattern]) -> Self {
+    /// Follows every expression, with what verifies it, through every shape. Those with a guard are looked for elsewhere.
+    pub(super) fn new(machines: &[Option<Arc<Machine>>], verify: &[Option<Verify>]) -> Self {
         let machine = |index: usize| machines.get(index).and_then(Option::as_deref).filter(|machine| machine.guard.is_none());
         let begins =
             |machine: &Machine| (b'0'..=b'9').any(|digit| machine.can_begin(true, digit) || machine.can_begin(false, digit));
@@ -81,7 +81,7 @@ impl Numbers {
         let mut sets = vec![0u64; KEYS * width];
         for (bit, index) in indexes.iter().enumerate() {
             let Some(machine) = machine(*index) else { continue };
-            let verify = patterns.get(*index).and_then(|pattern| pattern.verify);
+            let verify = verify.get(*index).copied().flatten();
             Shapes::of(machine, !verify.is_some_and(check::refuses_fraction)).each(|key| {
                 if let Some(word) = sets.get_mut(key * width + bit / 64) {
                     *word |= 1 << (bit % 64);

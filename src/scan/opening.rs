@@ -58,6 +58,13 @@ impl Opening {
         self.folded & (u64::MAX >> (8 * (OPENING - count.clamp(1, OPENING))))
     }
 
+    /// Where the first gap stands that is not among the first `count` bytes, or the last byte if there is none.
+    #[inline]
+    pub(super) fn gap_from(self, count: usize) -> usize {
+        let gaps = self.gaps >> (8 * count);
+        if gaps == 0 { OPENING - 1 } else { count + gaps.trailing_zeros() as usize / 8 }
+    }
+
     /// How many bytes there are before two gaps stand side by side, the first of the two counted; eight if none do.
     #[inline]
     pub(super) fn up_to_second_gap(self) -> usize {
@@ -90,6 +97,22 @@ pub(super) fn digits_at(bytes: &[u8], at: usize) -> u8 {
     let (low, high) = (digits(low), digits(high));
     // Most places have none.
     if low | high == 0 { 0 } else { low.count_ones() as u8 + high.count_ones() as u8 }
+}
+
+/// Where the next digit stands from `from` on; the end if there is none.
+#[inline]
+pub(super) fn next_digit(bytes: &[u8], from: usize) -> usize {
+    let mut at = from;
+    while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let word = u64::from_le_bytes(*eight);
+        let digits = between(word & !TOPS, b'0', b'9') & !word;
+        if digits != 0 {
+            return at + digits.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    let rest = bytes.get(at..).unwrap_or_default();
+    at + rest.iter().position(u8::is_ascii_digit).unwrap_or(rest.len())
 }
 
 /// How many digits follow each other from `at` on, counted up to `max`.
@@ -128,21 +151,21 @@ impl Prefixes {
 
     /// Puts a key in.
     pub(super) fn put(&mut self, key: u64) {
-        let hash = self.hash(key);
-        if let Some(bits) = self.bits.get_mut(hash >> 6) {
-            *bits |= 1 << (hash & 63);
+        for bit in self.places(key) {
+            self.bits.get_mut(bit >> 6).into_iter().for_each(|bits| *bits |= 1 << (bit & 63));
         }
     }
 
     /// Whether a key may be in it.
     #[inline]
     pub(super) fn has(&self, key: u64) -> bool {
-        let hash = self.hash(key);
-        self.bits.get(hash >> 6).is_some_and(|bits| bits >> (hash & 63) & 1 == 1)
+        self.places(key).into_iter().all(|bit| self.bits.get(bit >> 6).is_some_and(|bits| bits >> (bit & 63) & 1 == 1))
     }
 
-    fn hash(&self, key: u64) -> usize {
-        (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> self.shift) as usize
+    /// Its two bits: with one alone, a full table lets every tenth key pass.
+    fn places(&self, key: u64) -> [usize; 2] {
+        let hash = key.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        [(hash >> self.shift) as usize, ((hash << 16) >> self.shift) as usize]
     }
 }
 
@@ -172,6 +195,10 @@ mod tests {
                 }
                 let second = gaps.windows(2).find(|two| two[0] + 1 == two[1]).map_or(8, |two| two[1]);
                 assert_eq!(opening.up_to_second_gap(), second, "{byte:#x} at {place}");
+                for count in 0..8 {
+                    let gap = gaps.iter().copied().find(|at| *at >= count);
+                    assert_eq!(opening.gap_from(count), gap.unwrap_or(7), "{byte:#x} at {place}");
+                }
                 for count in 1..=8 {
                     let mut first = folded[..count].to_vec();
                     first.resize(8, 0);
@@ -192,6 +219,12 @@ mod tests {
             assert_eq!(usize::from(digits_at(&text, 0)), plain, "{byte:#x}");
         }
         assert_eq!(digits_at(b"12 and no more", 0), 16);
+        let text = "none here, \u{660} and then 1 or\u{b2}\u{b3}22 at the end 3".as_bytes();
+        for from in 0..=text.len() {
+            let rest = &text[from..];
+            let next = rest.iter().position(u8::is_ascii_digit).unwrap_or(rest.len());
+            assert_eq!(next_digit(text, from), from + next, "{from}");
+        }
         for (text, run) in
             [("", 0), ("a1", 0), ("1", 1), ("12345678", 8), ("12345678x", 8), ("123456789012 1", 12), ("1\u{e9}2", 1)]
         {

@@ -82,8 +82,8 @@ impl Sums {
             self.forget(rule);
         }
         if self.tallies.len() != rules.rules.len() || self.last.len() != rules.groups.len() {
-            self.tallies = vec![Tally::default(); rules.rules.len()];
-            self.last = vec![0; rules.groups.len()];
+            self.tallies.clear();
+            self.last.clear();
         }
         self.in_sentence.clear();
         self.reached.clear();
@@ -115,6 +115,9 @@ impl Sums {
                 SENTENCE_MAX
             }
         };
+        // Most texts hold none.
+        self.tallies.resize(rules.rules.len(), Tally::default());
+        self.last.resize(rules.groups.len(), 0);
         let tally = self.tallies.get_mut(rule as usize)?;
         let fresh = tally.seen.is_empty();
         while let Some(&(old, place)) = tally.seen.front().filter(|(_, place)| at - place > within) {

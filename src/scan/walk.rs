@@ -7,10 +7,10 @@
 use crate::base::limits::HITS_MAX;
 
 use super::ahead::PAIR;
-use super::bucket::{Bucket, patterns_of};
+use super::bucket::Bucket;
 use super::check;
 use super::context;
-use super::opening::Opening;
+use super::opening::{DIGITS_WITHIN, Opening, next_digit};
 use super::pattern::{Kind, Pattern};
 use super::phrase::{Owner, Walk, gap_at, gap_before};
 use super::regex::{Machine, Run, View, is_word};
@@ -34,9 +34,8 @@ struct Long {
 /// What one text has come to so far.
 #[derive(Debug, Default)]
 pub(super) struct State {
-    /// Whether a list by pattern or phrase holds more than naughts.
-    marked: bool,
-    /// Per pattern the earliest place where its next match may begin.
+    /// Per pattern the earliest place where its next match may begin. These lists end with the last pattern that has more
+    /// than naught.
     next: Vec<usize>,
     /// Per pattern how many hits were kept.
     kept: Vec<u32>,
@@ -51,6 +50,8 @@ pub(super) struct State {
     pending: Vec<Hit>,
     found: Vec<(Owner, usize)>,
     sums: Sums,
+    /// No digit stands between the last place that was tried and this one.
+    digit: usize,
     given: usize,
     /// Patterns whose long hit fell to the ceiling: its pieces fall with it.
     muted: Vec<u32>,
@@ -65,26 +66,17 @@ pub(super) struct State {
 impl State {
     /// Makes it ready for a new text.
     pub(super) fn reset(&mut self, scanner: &Scanner) {
-        fn fill<T: Clone>(list: &mut Vec<T>, len: usize, value: T) {
-            list.clear();
-            list.resize(len, value);
-        }
-        let patterns = scanner.patterns.len();
-        // A clean text leaves them as they were.
-        if self.marked || self.next.len() != patterns {
-            fill(&mut self.next, patterns, 0);
-            fill(&mut self.kept, patterns, 0);
-            fill(&mut self.spent, patterns, 0);
-            self.marked = false;
-        }
+        self.next.clear();
+        self.kept.clear();
+        self.spent.clear();
         self.sums.reset(&scanner.rules);
-        fill(&mut self.guarded, scanner.guarded.len(), 0);
+        self.guarded.clear();
         self.waiting.clear();
         self.longs.clear();
         self.pending.clear();
         self.muted.clear();
         self.phrase_waits = None;
-        (self.frontier, self.given, self.more, self.starved, self.steps) = (0, 0, 0, false, 0);
+        (self.frontier, self.digit, self.given, self.more, self.starved, self.steps) = (0, 0, 0, 0, false, 0);
     }
 
     /// The earliest byte that must still be at hand.
@@ -122,23 +114,32 @@ impl State {
     /// Tries what may begin at a place of what has arrived.
     #[inline(never)]
     fn try_place(&mut self, scanner: &Scanner, view: View<'_>, at: usize, bucket: &Bucket) {
-        let (start, filter) = (view.base + at, &scanner.filter);
-        if bucket.phrase && scanner.tree.may_begin(view, at, Opening::at(view.bytes, at)) {
+        let (start, opening) = (view.base + at, Opening::at(view.bytes, at));
+        if bucket.phrase && scanner.tree.may_begin(view, at, opening) {
             self.try_phrase(scanner, view, start);
         }
-        let behind = view.bytes.get(at + PAIR..).unwrap_or_default();
-        for &(word, bits) in &filter.closer(view.bytes, at, bucket).words {
-            for pattern in patterns_of(word, filter.left(word, bits, behind)) {
-                self.try_pattern(scanner, view, pattern, start);
-            }
+        if bucket.words.is_empty() {
+            return;
         }
+        if self.digit < start {
+            self.digit = view.base + next_digit(view.bytes, at);
+        }
+        let bare = self.digit >= start + DIGITS_WITHIN || view.last && self.digit == view.end();
+        if bare && bucket.without_digits.is_empty() {
+            return;
+        }
+        // Where the word at hand ends tells most: few expressions go on behind a short one.
+        let telling = opening.map_or(0, |opening| opening.gap_from(PAIR) - PAIR);
+        scanner
+            .filter
+            .beginning(view.bytes, at, (bucket, bare), telling, |pattern| self.try_pattern(scanner, view, pattern, start));
     }
 
     /// Tries an unguarded pattern at a place where it may begin, if what stands there lets it.
     #[inline(never)]
     fn try_pattern(&mut self, scanner: &Scanner, view: View<'_>, pattern: u32, start: usize) {
         let at = start - view.base;
-        if self.next.get(pattern as usize).is_some_and(|next| *next <= start)
+        if self.is_free(pattern, start)
             && let Some(machine) = scanner.machine(pattern)
             && !view.ends_within(machine.shortest, start)
             && machine.ahead.fits(view.bytes, at)
@@ -160,11 +161,11 @@ impl State {
         if view.last {
             // No other match begins there.
             if bucket.shortest == 1 {
-                for pattern in bucket.patterns() {
+                for pattern in scanner.filter.patterns(bucket) {
                     self.try_pattern(scanner, view, pattern, last);
                 }
             }
-        } else if bucket.patterns().any(|pattern| self.next.get(pattern as usize).is_some_and(|next| *next <= last)) {
+        } else if scanner.filter.patterns(bucket).any(|pattern| self.is_free(pattern, last)) {
             open = last;
         }
         if bucket.phrase && gap_before(view, last) {
@@ -179,7 +180,8 @@ impl State {
 
     /// Looks for a guarded pattern from one rare byte to the next. Gives its earliest open place, or the end.
     fn guarded(&mut self, scanner: &Scanner, view: View<'_>, index: usize) -> usize {
-        let (Some(&pattern), Some(&resume)) = (scanner.guarded.get(index), self.guarded.get(index)) else { return view.end() };
+        let Some(&pattern) = scanner.guarded.get(index) else { return view.end() };
+        let resume = self.guarded.get(index).copied().unwrap_or_default();
         let Some(machine) = scanner.machine(pattern) else { return view.end() };
         let Some((rare, within)) = machine.guard else { return view.end() };
         let mut from = resume;
@@ -193,7 +195,7 @@ impl State {
             };
             let earliest = found.unwrap_or(upto).saturating_sub(within).max(from);
             for start in earliest..upto {
-                if self.next.get(pattern as usize).is_some_and(|next| *next > start)
+                if !self.is_free(pattern, start)
                     || !can_begin(machine, view, start)
                     || !machine.ahead.fits(view.bytes, start - view.base)
                 {
@@ -216,7 +218,7 @@ impl State {
                 break;
             }
         }
-        if let Some(slot) = self.guarded.get_mut(index) {
+        if let Some(slot) = entry(&mut self.guarded, index) {
             *slot = if view.last { view.end() } else { open };
         }
         open
@@ -243,9 +245,8 @@ impl State {
         }
         self.starved |= run.starved;
         if run.wasted() > 0
-            && let Some(spent) = self.spent.get_mut(index)
+            && let Some(spent) = entry(&mut self.spent, index)
         {
-            self.marked = true;
             *spent += run.wasted();
         }
         let Some(end) = run.end else { return Attempt::Failed };
@@ -273,17 +274,20 @@ impl State {
     }
 
     fn set_next(&mut self, pattern: u32, at: usize) {
-        self.marked = true;
-        if let Some(next) = self.next.get_mut(pattern as usize) {
+        if let Some(next) = entry(&mut self.next, pattern as usize) {
             *next = at;
         }
+    }
+
+    /// Whether a match of a pattern may begin at `start`.
+    fn is_free(&self, pattern: u32, start: usize) -> bool {
+        self.next.get(pattern as usize).is_none_or(|next| *next <= start)
     }
 
     /// Keeps a hit until everything before it is decided. A pattern's hits beyond the ceiling cannot be
     /// among the first of all.
     fn keep(&mut self, score_bp: u16, pattern: u32, start: usize, end: usize) {
-        self.marked = true;
-        if let Some(kept) = self.kept.get_mut(pattern as usize) {
+        if let Some(kept) = entry(&mut self.kept, pattern as usize) {
             if *kept as usize >= HITS_MAX {
                 self.more += 1;
                 self.muted.push(pattern);
@@ -401,7 +405,7 @@ impl State {
                 Owner::Group(group) => self.sums.count(&scanner.rules, view, group, start),
             };
             if let Some(pattern) = pattern
-                && self.next.get(pattern as usize).is_some_and(|next| *next <= start)
+                && self.is_free(pattern, start)
             {
                 let score_bp = scanner.patterns.get(pattern as usize).map_or(0, |p| p.score_bp);
                 self.keep(score_bp, pattern, start, end);
@@ -435,6 +439,14 @@ impl State {
             }
         }
     }
+}
+
+/// The entry of a list that is as long as it needs to be.
+fn entry<T: Clone + Default>(list: &mut Vec<T>, index: usize) -> Option<&mut T> {
+    if list.len() <= index {
+        list.resize(index + 1, T::default());
+    }
+    list.get_mut(index)
 }
 
 /// Bytes behind a match that must have arrived before it is judged.

@@ -257,3 +257,36 @@ fn long_texts_map_back_from_their_marks() {
     assert_eq!(text.raw(), Some(1..body.len() - 1));
     assert_eq!(text.raw_of(0..0), Some(1..1));
 }
+
+#[test]
+fn eight_bytes_at_once_end_where_one_by_one_do() {
+    for byte in 0..=u8::MAX {
+        for other in [b'a', b'"', b'\\', 0x1F, 0x20, 0x7F, 0x80, 0xFF, byte] {
+            for place in 0..8 {
+                let mut eight = *b"a~\x80\xFF!# 0";
+                eight[place] = byte;
+                eight[(place + 3) % 8] = other;
+                let plain = eight.iter().take_while(|b| **b >= 0x20 && !matches!(b, b'"' | b'\\')).count();
+                assert_eq!(super::plain_bytes(eight), plain, "{eight:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn keys_are_the_same_only_if_all_their_bytes_are() {
+    let keys =
+        ["", "a", "b", "\0", "\0\0", "a\0", "aaaaaaa", "aaaaaab", "aaaaaaaa", "aaaaaaa\0", "content", "contents", "é", "\u{65}"];
+    for (at, one) in keys.iter().enumerate() {
+        for two in keys.iter().skip(at) {
+            let body = serde_json::json!([one, two]).to_string();
+            let (one_text, two_text) = (serde_json::json!(one).to_string(), serde_json::json!(two).to_string());
+            let object = format!("{{{one_text}:1,{two_text}:2}}");
+            let mut reader = super::Reader::new(object.as_bytes()).unwrap();
+            assert_eq!(reader.finish().is_err(), one == two, "{body}");
+        }
+    }
+    // An escape spells the same key.
+    let mut reader = super::Reader::new(br#"{"role":1,"r\u006fle":2}"#).unwrap();
+    assert_eq!(reader.finish().unwrap_err().code, super::Code::DuplicateKey);
+}
