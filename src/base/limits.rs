@@ -191,3 +191,15 @@ pub const EVIDENCE_KEEP_SECONDS: u64 = 7 * 86_400;
 
 /// Bytes of local evidence kept, by default.
 pub const EVIDENCE_KEEP_BYTES: u64 = 10 << 30;
+
+/// Records of one answer to a question for evidence.
+pub const QUERY_RECORDS_MAX: usize = 1000;
+
+/// Bytes of the records of one answer, after which it ends with a cursor.
+pub const QUERY_ANSWER_BYTES_MAX: usize = 4 << 20;
+
+/// Bytes of the log that are looked through for one answer of the sidecar, after which it ends with a cursor: some tenths of a second of one core.
+pub const QUERY_LOOK_BYTES_MAX: u64 = 256 << 20;
+
+/// Words in the summary of one segment, eight bytes each. A segment of the largest size holds about so many records.
+pub const INDEX_TERMS_MAX: usize = 131_072;

@@ -1,5 +1,8 @@
 //! `servanda evidence`: the log, verified and explained from its files alone.
 
+mod page;
+mod records;
+
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
@@ -8,14 +11,16 @@ use serde_json::json;
 use super::export::ExportArgs;
 use super::input;
 use super::render::{Answer, CliError, Outcome, Paint, Screen, safe, safe_lines};
+use crate::base::clock::{Clock as _, SystemClock};
 use crate::base::limits::DOCUMENT_MAX;
-use crate::evidence::LogError;
+use crate::evidence::erase::{Grounds, erase};
 use crate::evidence::fsck::fsck;
 use crate::evidence::prove;
+use crate::evidence::receipt::{Standing, receipt};
 use crate::evidence::report::{Outcome as Verdict, Report};
 use crate::evidence::revoke::revoke;
-use crate::evidence::show::show;
 use crate::evidence::verify::{Policy, verify};
+use crate::evidence::{LogError, LogOptions};
 use crate::seal::SigningKey;
 
 /// Arguments of `servanda evidence`.
@@ -34,15 +39,18 @@ enum Verb {
         path: PathBuf,
         #[command(flatten)]
         root: Root,
+        /// Also write what was found as one page for people, which needs nothing else.
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
     },
-    /// Show one record, and what it belongs to: this explains a block.
-    #[command(after_help = "Example:\n  servanda evidence show servanda-evidence 0199b0a2-7c1e-7d10-a5f2-3f1f7d3f9b11")]
-    Show {
-        /// The folder of the evidence.
-        dir: PathBuf,
-        /// Id of a record or of an exchange, or an index.
-        record: String,
-    },
+    /// Show one record and what it belongs to, in words: this explains a block. Without a record, list those that fit.
+    #[command(
+        after_help = "Example:\n  servanda evidence show servanda-evidence 0199b0a2-7c1e-7d10-a5f2-3f1f7d3f9b11\n  servanda evidence show servanda-evidence --act block --since 2h"
+    )]
+    Show(records::Show),
+    /// Follow a log while it is written, into the logs that come after it.
+    #[command(after_help = "Example:\n  servanda evidence tail servanda-evidence --act block")]
+    Tail(records::Tail),
     /// Prove that a record is in the log, or that the log of today extends the log of then.
     #[command(
         after_help = "Example:\n  servanda evidence prove servanda-evidence 0199b0a2-7c1e-7d10-a5f2-3f1f7d3f9b11 -o block.proof"
@@ -59,6 +67,21 @@ enum Verb {
         /// Where the proof goes; it is printed when absent.
         #[arg(short, long, value_name = "FILE")]
         out: Option<PathBuf>,
+    },
+    /// Hold the promise that a caller was given against the evidence: `x-servanda-record` and `x-servanda-log`.
+    #[command(
+        after_help = "Example:\n  servanda evidence receipt servanda-evidence 0199b0a2-7c1e-7d10-a5f2-3f1f7d3f9b11 --log \"$LOG\""
+    )]
+    Receipt {
+        /// The folder of the evidence.
+        dir: PathBuf,
+        /// What `x-servanda-record` said.
+        record: String,
+        /// What `x-servanda-log` said: without it a record that is not there cannot be told from one that never was.
+        #[arg(long, value_name = "LOG")]
+        log: Option<String>,
+        #[command(flatten)]
+        root: Root,
     },
     /// Give verified records in the shape that another system takes, and say what could not be carried.
     #[command(after_help = "Example:\n  servanda evidence export servanda-evidence --to armalo --shape interaction")]
@@ -78,6 +101,25 @@ enum Verb {
         /// Records of it that are still trusted.
         #[arg(long, value_name = "RECORDS")]
         size: u64,
+        /// The root key; by default that of the folder.
+        #[arg(long, value_name = "FILE")]
+        root_key: Option<PathBuf>,
+    },
+    /// Erase the content of one record; its place in the tree, and all other records, stay provable.
+    #[command(
+        after_help = "Example:\n  servanda evidence erase servanda-evidence 0199b0a2-7c1e-7d10-a5f2-3f1f7d3f9b11 --basis 'GDPR Art. 17' --requester case-12"
+    )]
+    Erase {
+        /// The folder of the evidence; no process may have it open.
+        dir: PathBuf,
+        /// Id of a record of the traffic, or an index.
+        record: String,
+        /// The legal basis, for the record of it.
+        #[arg(long, value_name = "TEXT")]
+        basis: String,
+        /// Reference of the request, for the record of it.
+        #[arg(long, value_name = "TEXT")]
+        requester: String,
         /// The root key; by default that of the folder.
         #[arg(long, value_name = "FILE")]
         root_key: Option<PathBuf>,
@@ -129,24 +171,23 @@ impl Evidence {
     /// Answers.
     pub(super) fn run(&self, screen: &mut Screen) -> Answer {
         match &self.command {
-            Verb::Verify { path, root } if path.is_file() => verify_proof(screen, path, root),
-            Verb::Verify { path, root } => {
+            Verb::Verify { path, root, html: None } if path.is_file() => verify_proof(screen, path, root),
+            Verb::Verify { path, root, html } => {
                 let wheel = screen.spinner("verifying");
                 let report = verify(path, &root.policy()?).map_err(error);
                 wheel.finish_and_clear();
                 let report = report?;
-                print(screen, &report)?;
-                Ok(Outcome::of(report.outcome == Verdict::Valid))
-            }
-            Verb::Show { dir, record } => {
-                let shown = show(dir, record).map_err(error)?;
-                if screen.is_json() {
-                    screen.json(&shown)?;
-                } else {
-                    screen.line(safe_lines(shown.text().trim_end()))?;
+                if let Some(file) = html {
+                    let now = jiff::Timestamp::from_microsecond(SystemClock::new().wall_us());
+                    let now = now.map(|now| now.to_string()).unwrap_or_default();
+                    let page = page::page(&report, &path.display().to_string(), &now);
+                    std::fs::write(file, page).map_err(|e| CliError::file(file, e))?;
                 }
-                Ok(Outcome::Fine)
+                print(screen, &report)?;
+                Ok(Outcome::of(report.outcome <= Verdict::Erased))
             }
+            Verb::Show(show) => show.run(screen),
+            Verb::Tail(tail) => tail.run(screen),
             Verb::Prove { dir, record, since, out } => {
                 let text = match (record, since) {
                     (Some(record), _) => {
@@ -168,6 +209,21 @@ impl Evidence {
                 }
                 Ok(Outcome::Fine)
             }
+            Verb::Receipt { dir, record, log, root } => {
+                let receipt = receipt(dir, record, log.as_deref(), &root.policy()?).map_err(error)?;
+                if screen.is_json() {
+                    screen.json(&receipt)?;
+                } else {
+                    let paint = match receipt.standing {
+                        Standing::Kept => Paint::Good,
+                        Standing::Unsigned | Standing::Unknown => Paint::Warn,
+                        Standing::Broken => Paint::Bad,
+                    };
+                    let word = screen.paint(paint, receipt.standing.as_str());
+                    screen.line(format!("{word}  {}", safe(&receipt.why)))?;
+                }
+                Ok(Outcome::of(receipt.standing == Standing::Kept))
+            }
             Verb::Export { export, root } => export.run(screen, &root.policy()?),
             Verb::Revoke { dir, log, size, root_key } => {
                 let path = root_key.clone().unwrap_or_else(|| dir.join("root.key"));
@@ -177,6 +233,21 @@ impl Evidence {
                     screen.json(&json!({"ok": true, "note": note}))?;
                 } else {
                     screen.line(format!("{}: give a copy of it to whoever verifies", note.display()))?;
+                }
+                Ok(Outcome::Fine)
+            }
+            Verb::Erase { dir, record, basis, requester, root_key } => {
+                let options = LogOptions { root_key: root_key.clone(), ..LogOptions::new(dir) };
+                let grounds = Grounds { basis: basis.clone(), requester: requester.clone() };
+                let erased = erase(&options, record, &grounds).map_err(error)?;
+                if screen.is_json() {
+                    screen.json(&erased)?;
+                } else {
+                    screen.line(format!(
+                        "record {} of {} is erased; copies elsewhere are not",
+                        erased.index,
+                        safe(&erased.origin)
+                    ))?;
                 }
                 Ok(Outcome::Fine)
             }
@@ -203,7 +274,7 @@ pub(in crate::cli) fn print(screen: &mut Screen, report: &Report) -> Result<(), 
     let (first, rest) = text.split_once('\n').unwrap_or((&text, ""));
     let paint = match report.outcome {
         Verdict::Valid => Paint::Good,
-        Verdict::Incomplete => Paint::Warn,
+        Verdict::Erased | Verdict::Incomplete => Paint::Warn,
         Verdict::Invalid => Paint::Bad,
     };
     screen.line(screen.paint(paint, first))?;

@@ -53,6 +53,8 @@ struct Audit<'a> {
     /// Roots at the sizes that others name.
     roots: BTreeMap<u64, Option<Digest>>,
     heads: BTreeMap<u64, Digest>,
+    /// Indices of which only the leaf is here, each with its file.
+    erased: Vec<(u64, String)>,
     sealed: Option<(u64, u64)>,
     /// Checksum of the segment under way, and up to where.
     running: (u32, usize),
@@ -84,6 +86,7 @@ pub(crate) fn audit(dir: &Path, ground: &Ground<'_>) -> (LogReport, Claims) {
         group: Vec::new(),
         roots: BTreeMap::new(),
         heads: BTreeMap::new(),
+        erased: Vec::new(),
         sealed: None,
         running: (0, 0),
         ended: HashSet::new(),
@@ -257,9 +260,23 @@ impl Audit<'_> {
         }
     }
 
+    /// What was erased must be declared as that.
+    fn forgotten(&mut self) {
+        for (index, name) in std::mem::take(&mut self.erased) {
+            if self.ground.gone.erased(&self.log_id, index) || self.claims.pruned.erased(&self.log_id, index) {
+                self.report.erase(index);
+            } else {
+                let detail = "its content is not here, and no erasure is recorded";
+                self.report.find("not_declared", Outcome::Incomplete, &name, Some(index), detail);
+                self.report.miss(index, index);
+            }
+        }
+    }
+
     /// Heads, successor, seal and ends against what was read.
     fn conclude(&mut self, published: Option<Checkpoint>) {
         self.front();
+        self.forgotten();
         self.taken_back();
         let size = self.tree.size();
         if published.is_none() && self.heir.is_some() && self.heads.len() > 1 {

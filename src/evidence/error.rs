@@ -32,6 +32,8 @@ pub enum LogError {
     Malformed(&'static str),
     /// What was asked for is not in the log.
     NotFound(String),
+    /// No signed head covers this record yet.
+    Uncovered(u64),
     /// The directory was written by a newer version.
     TooNew(PathBuf),
     /// The thread of the log could not be started, or has ended.
@@ -64,6 +66,13 @@ impl std::fmt::Display for LogError {
             }
             Self::Malformed(why) => f.write_str(why),
             Self::NotFound(what) => write!(f, "{what} is not in this log"),
+            Self::Uncovered(index) => {
+                write!(
+                    f,
+                    "no signed head covers record {index}: a running sidecar signs within a second, so ask again; of a process \
+                     that died only the next log vouches for its last records"
+                )
+            }
             Self::TooNew(path) => write!(f, "{} was written by a newer version", path.display()),
             Self::Thread => f.write_str("the thread of the evidence log has ended"),
         }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::error::LogError;
 use super::report::{Outcome, add, plain};
-use super::segment::{self, FrameKind, HEADER, Step};
+use super::segment::{self, HEADER, Step};
 use super::verify::{Policy, Report, logs_of, verify};
 
 /// One segment.
@@ -48,7 +48,7 @@ pub struct FsckReport {
 impl FsckReport {
     /// Whether nothing is wrong.
     pub fn is_sound(&self) -> bool {
-        self.verified.outcome == Outcome::Valid && self.segments.iter().all(|s| s.damaged.is_empty())
+        self.verified.outcome <= Outcome::Erased && self.segments.iter().all(|s| s.damaged.is_empty())
     }
 
     /// For people.
@@ -133,7 +133,7 @@ fn look(boot: String, name: String, file: &[u8]) -> SegmentReport {
         match segment::step(file, at) {
             Step::Frame(frame) => {
                 report.frames += 1;
-                report.records += u64::from(frame.kind == FrameKind::Record);
+                report.records += u64::from(frame.kind.is_leaf());
                 index = frame.index;
                 at = frame.end();
             }

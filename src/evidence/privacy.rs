@@ -5,7 +5,7 @@
 //! root: deleting one makes that day's commitments unopenable, and the log stays valid.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
@@ -20,6 +20,9 @@ use crate::seal::{SealError, encode};
 
 /// Day keys kept in memory: an exchange may end days after it began, but not many.
 const EPOCHS_HELD: usize = 8;
+
+/// Characters of a pseudonym.
+const PSEUDONYM: usize = 22;
 
 type Secret = Zeroizing<[u8; 32]>;
 
@@ -110,13 +113,7 @@ impl Secrets {
 
     /// 22 base64url characters that stand for `text`; the same text of the same kind gives the same ones.
     pub(crate) fn pseudonym(&self, kind: &str, text: &str) -> String {
-        let mut key = mac(&self.pseudonym);
-        key.update(kind.as_bytes());
-        key.update(&[0]);
-        key.update(text.as_bytes());
-        let mut name = encode::base64url(&key.finalize().into_bytes());
-        name.truncate(22);
-        name
+        pseudonym(&self.pseudonym, kind, text)
     }
 
     /// The key of a day. Where no file can be written the key lives in memory alone: the commitments
@@ -138,6 +135,28 @@ impl Secrets {
     }
 }
 
+fn pseudonym(key: &[u8; 32], kind: &str, text: &str) -> String {
+    let mut key = mac(key);
+    key.update(kind.as_bytes());
+    key.update(&[0]);
+    key.update(text.as_bytes());
+    let mut name = encode::base64url(&key.finalize().into_bytes());
+    name.truncate(PSEUDONYM);
+    name
+}
+
+/// What stands for a text in the records of an evidence folder whose key can be read; a text that is a pseudonym already
+/// stands for itself.
+pub fn pseudonym_in(dir: &Path, kind: &str, text: &str) -> Result<String, LogError> {
+    let letter = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    if text.len() == PSEUDONYM && text.bytes().all(letter) {
+        return Ok(text.to_owned());
+    }
+    let path = dir.join("epochs").join("pseudonym.key");
+    let file = Zeroizing::new(std::fs::read(&path).map_err(LogError::file(&path))?);
+    Ok(pseudonym(&*parse(&file)?, kind, text))
+}
+
 fn random() -> Result<Secret, LogError> {
     let mut key = Secret::default();
     getrandom::fill(key.as_mut()).map_err(|_| LogError::from(SealError::NoRandom))?;
@@ -145,15 +164,9 @@ fn random() -> Result<Secret, LogError> {
 }
 
 /// Reads a secret file, or makes it.
-fn load(files: &dyn Files, path: &std::path::Path) -> Result<Secret, LogError> {
-    let bad = || LogError::from(SealError::BadKey("expected 32 bytes in base64url"));
+fn load(files: &dyn Files, path: &Path) -> Result<Secret, LogError> {
     match files.read(path) {
-        Ok(text) => {
-            let text = Zeroizing::new(text);
-            let text = std::str::from_utf8(&text).map_err(|_| bad())?.trim_end();
-            let bytes = Zeroizing::new(encode::parse_base64url(text).ok_or_else(bad)?);
-            Ok(Zeroizing::new(bytes.as_slice().try_into().map_err(|_| bad())?))
-        }
+        Ok(text) => parse(&Zeroizing::new(text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let key = random()?;
             let text = Zeroizing::new(format!("{}\n", encode::base64url(key.as_ref())));
@@ -162,4 +175,11 @@ fn load(files: &dyn Files, path: &std::path::Path) -> Result<Secret, LogError> {
         }
         Err(error) => Err(LogError::file(path)(error)),
     }
+}
+
+fn parse(file: &[u8]) -> Result<Secret, LogError> {
+    let bad = || LogError::from(SealError::BadKey("expected 32 bytes in base64url"));
+    let text = std::str::from_utf8(file).map_err(|_| bad())?.trim_end();
+    let bytes = Zeroizing::new(encode::parse_base64url(text).ok_or_else(bad)?);
+    Ok(Zeroizing::new(bytes.as_slice().try_into().map_err(|_| bad())?))
 }

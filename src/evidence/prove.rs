@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use super::error::LogError;
+use super::find::find;
 use super::merkle::{Known, leaf_hash, verify_consistency, verify_inclusion};
 use super::note::{self, Checkpoint, Delegation, NoteKey};
-use super::read::frames;
+use super::read::{Lying, frames_of, segments};
 use super::segment::{self, FrameKind, edge_of};
-use super::show::show;
 use super::verify::logs_of;
 use crate::seal::{Digest, encode};
 
@@ -24,27 +24,27 @@ fn malformed(why: &'static str) -> LogError {
     LogError::Malformed(why)
 }
 
-/// Leaves, the record sought, and the heads of a log.
+/// Leaves and heads of a log, as far as it was read.
+#[derive(Default)]
 struct Material {
     known: Known,
-    record: Option<Vec<u8>>,
     heads: Vec<(u64, String)>,
 }
 
-fn gather(log: &Path, wanted: Option<u64>) -> Result<Material, LogError> {
-    let mut material = Material { known: Known::default(), record: None, heads: Vec::new() };
+/// Reads segments up to the first head over `covering`, or all of them.
+fn gather(segments: &[Lying], covering: Option<u64>) -> Result<Material, LogError> {
+    let mut material = Material::default();
     let mut broken = false;
-    frames(log, &mut |kind, index, bytes| {
+    frames_of(segments, &mut |kind, index, bytes| {
         match kind {
             FrameKind::Record => {
                 // Behind a hole only the leaves of the commit frame are left.
                 if index == material.known.size() {
                     material.known.leaves.push(leaf_hash(bytes));
                 }
-                if wanted == Some(index) {
-                    material.record = Some(bytes.to_vec());
-                }
             }
+            // Its leaf stands in the commit frame as well.
+            FrameKind::Erased => {}
             FrameKind::Commit => {
                 if let Some(commit) = segment::parse_commit(bytes) {
                     let known = material.known.size();
@@ -59,6 +59,7 @@ fn gather(log: &Path, wanted: Option<u64>) -> Result<Material, LogError> {
             }
             FrameKind::Checkpoint => {
                 material.heads.push((index, String::from_utf8_lossy(bytes).into_owned()));
+                return covering.is_none_or(|record| index <= record);
             }
             FrameKind::Edge => {
                 if material.known.size() == 0
@@ -86,28 +87,25 @@ pub struct Proof {
     pub key: String,
 }
 
-/// Proves a record, named as for [`show`], against the newest signed head.
+/// Proves a record, named by its id or an index, against the first signed head that covers it: no more of the log is read
+/// than lies between the two.
+///
+/// # Errors
+/// [`LogError::NotFound`] where there is no such record, [`LogError::Uncovered`] while no head covers it.
 pub fn prove(dir: impl AsRef<Path>, what: &str) -> Result<Proof, LogError> {
-    let shown = show(dir.as_ref(), what)?;
-    let (logs, _) = logs_of(dir.as_ref())?;
-    let is_it =
-        |log: &&std::path::PathBuf| std::fs::read_to_string(log.join("origin")).is_ok_and(|o| o.trim_end() == shown.origin);
-    let log = logs.iter().find(is_it).ok_or_else(|| LogError::NotFound(shown.origin.clone()))?;
-    let Material { known, record, heads } = gather(log, Some(shown.index))?;
-    let record = record.ok_or_else(|| LogError::NotFound(format!("record {}", shown.index)))?;
-    let (size, note) = heads
-        .iter()
-        .rfind(|(size, _)| *size > shown.index && *size <= known.size())
-        .ok_or_else(|| LogError::NotFound(format!("a signed head over record {}", shown.index)))?;
-    let path = known.inclusion_proof(shown.index, *size).unwrap_or_default();
-    let mut text = format!("{INCLUSION}\nextra {}\nindex {}\n", encode::base64(&record), shown.index);
+    let found = find(dir.as_ref(), what)?;
+    let Material { known, heads } = gather(found.segments.get(found.segment..).unwrap_or_default(), Some(found.index))?;
+    let (size, note) =
+        heads.iter().find(|(size, _)| *size > found.index && *size <= known.size()).ok_or(LogError::Uncovered(found.index))?;
+    let path = known.inclusion_proof(found.index, *size).ok_or_else(|| malformed("what lies before the record is not known"))?;
+    let mut text = format!("{INCLUSION}\nextra {}\nindex {}\n", encode::base64(&found.bytes), found.index);
     for hash in path {
         text.push_str(&encode::base64(&hash.0));
         text.push('\n');
     }
     text.push('\n');
     text.push_str(note);
-    Ok(Proof { text, index: shown.index, origin: shown.origin, key: delegated(log)?.to_string() })
+    Ok(Proof { text, index: found.index, origin: found.origin(), key: delegated(&found.log)?.to_string() })
 }
 
 /// The key of a log by its delegation. Whether the root signed that is for [`super::verify::verify`] to say.
@@ -171,7 +169,7 @@ pub fn check(proof: &str, key: &NoteKey) -> Result<Proven, LogError> {
 pub fn prove_consistency(dir: impl AsRef<Path>, old: u64) -> Result<String, LogError> {
     let (logs, _) = logs_of(dir.as_ref())?;
     let log = logs.last().ok_or_else(|| LogError::NotFound("a log".to_owned()))?;
-    let Material { known, heads, .. } = gather(log, None)?;
+    let Material { known, heads } = gather(&segments(log)?, None)?;
     let newest = heads.iter().rfind(|(size, _)| *size <= known.size());
     let (new, new_note) = newest.ok_or_else(|| LogError::NotFound("a signed head".to_owned()))?;
     let (_, old_note) =
@@ -219,7 +217,7 @@ pub fn check_consistency(proof: &str, key: &NoteKey) -> Result<(Checkpoint, Chec
 
 /// The root over the first records of a log as they lie on disk.
 pub(crate) fn root_at(log: &Path, size: u64) -> Result<Digest, LogError> {
-    let Known { before: mut tree, leaves } = gather(log, None)?.known;
+    let Known { before: mut tree, leaves } = gather(&segments(log)?, None)?.known;
     for leaf in leaves {
         if tree.size() < size {
             tree.push(leaf);
@@ -230,7 +228,7 @@ pub(crate) fn root_at(log: &Path, size: u64) -> Result<Digest, LogError> {
 
 /// The root over the records of a log as they lie on disk.
 pub fn root_of(log: &Path) -> Result<(u64, Digest), LogError> {
-    let Known { before: mut tree, leaves } = gather(log, None)?.known;
+    let Known { before: mut tree, leaves } = gather(&segments(log)?, None)?.known;
     for leaf in leaves {
         tree.push(leaf);
     }

@@ -104,13 +104,15 @@ impl Contents {
 
     fn take(&mut self, frame: &Frame<'_>) {
         match frame.kind {
-            FrameKind::Record => {
+            FrameKind::Record | FrameKind::Erased => {
                 let Some(at) = self.slot(frame.index) else { return };
                 if let (Some(leaf), Some(readable)) = (self.leaves.get_mut(at), self.readable.get_mut(at)) {
                     *leaf = Some(frame.leaf());
                     *readable = true;
                 }
-                self.glance(frame.bytes);
+                if frame.kind == FrameKind::Record {
+                    self.glance(frame.bytes);
+                }
             }
             FrameKind::Commit => {
                 let Some(commit) = segment::parse_commit(frame.bytes) else { return };
@@ -219,13 +221,13 @@ fn walk(file: &[u8], from: usize, first: u64, next: Option<u64>, contents: &mut 
         match segment::step(file, at) {
             Step::Frame(frame) => {
                 let given_up = match frame.kind {
-                    FrameKind::Record => next.is_some_and(|next| frame.index >= next),
+                    kind if kind.is_leaf() => next.is_some_and(|next| frame.index >= next),
                     _ => next.is_some_and(|next| frame.index > next),
                 };
                 if given_up {
                     return Walk { end: at, hole };
                 }
-                if frame.kind == FrameKind::Record {
+                if frame.kind.is_leaf() {
                     index = frame.index + 1;
                 }
                 contents.take(&frame);

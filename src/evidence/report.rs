@@ -14,6 +14,8 @@ pub enum Outcome {
     /// Everything that is here was recorded so, and nothing between is missing.
     #[default]
     Valid,
+    /// It holds, and what is no longer here was erased as records of the log say.
+    Erased,
     /// What is here holds, but something is missing; it is named.
     Incomplete,
     /// Something was changed, or does not belong here.
@@ -25,6 +27,7 @@ impl Outcome {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Valid => "VALID",
+            Self::Erased => "ERASED",
             Self::Incomplete => "INCOMPLETE",
             Self::Invalid => "INVALID",
         }
@@ -106,6 +109,9 @@ pub struct LogReport {
     pub torn_bytes: u64,
     /// Indices that are missing.
     pub missing: Vec<(u64, u64)>,
+    /// Indices whose content was erased, as an `erasure` record says: their leaves are here, and hold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub erased: Vec<(u64, u64)>,
     /// Wall time of the first and last record, Unix microseconds, as the log's own clock had it.
     pub time_us: Option<(i64, i64)>,
     /// What is wrong.
@@ -139,10 +145,20 @@ impl LogReport {
 
     pub(crate) fn miss(&mut self, first: u64, last: u64) {
         self.outcome = self.outcome.max(Outcome::Incomplete);
-        match self.missing.last_mut() {
-            Some((_, before)) if *before + 1 >= first => *before = last.max(*before),
-            _ => self.missing.push((first, last)),
-        }
+        join(&mut self.missing, first, last);
+    }
+
+    pub(crate) fn erase(&mut self, index: u64) {
+        self.outcome = self.outcome.max(Outcome::Erased);
+        join(&mut self.erased, index, index);
+    }
+}
+
+/// Adds a run of indices behind those that are known.
+fn join(runs: &mut Vec<(u64, u64)>, first: u64, last: u64) {
+    match runs.last_mut() {
+        Some((_, before)) if *before + 1 >= first => *before = last.max(*before),
+        _ => runs.push((first, last)),
     }
 }
 
@@ -171,6 +187,11 @@ impl Report {
         self.outcome == Outcome::Valid
     }
 
+    /// Whether the root key was given, and not read from the folder.
+    pub fn is_pinned(&self) -> bool {
+        self.trust == PINNED
+    }
+
     /// For people.
     pub fn text(&self) -> String {
         let mut out = Lines::default();
@@ -181,7 +202,7 @@ impl Report {
             many(self.logs.len() as u64, "log"),
             self.trust
         ));
-        if self.trust != PINNED {
+        if !self.is_pinned() {
             out.line(format_args!(
                 "  The root key was read from the directory itself. To check against a key you trust, give it: {}",
                 plain(&self.root)
@@ -225,7 +246,7 @@ fn counts(map: &BTreeMap<String, u64>) -> String {
     map.iter().map(|(name, count)| format!("{} {count}", plain(name))).collect::<Vec<_>>().join(", ")
 }
 
-fn many(count: u64, noun: &str) -> String {
+pub(crate) fn many(count: u64, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
@@ -259,6 +280,9 @@ impl LogReport {
         }
         for (first, last) in &self.missing {
             out.line(format_args!("  missing: records {first} to {last}"));
+        }
+        for (first, last) in &self.erased {
+            out.line(format_args!("  erased: records {first} to {last}"));
         }
         for finding in &self.findings {
             finding.tell(out);

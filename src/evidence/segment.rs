@@ -4,7 +4,7 @@
 //! | kind u8 | flags u8 | bytes, all little-endian, the CRC over everything but itself. A commit frame
 //! closes each group: size, root, CRC of the segment up to it, and the leaf hashes of the group, so that
 //! a record that rots can be named and its neighbours still be proven. A checkpoint frame holds a signed
-//! head. A segment that does not begin the log begins with an edge frame: the peaks of the tree over all
+//! head. An erased frame stands where a record was whose content was erased, and holds its leaf hash. A segment that does not begin the log begins with an edge frame: the peaks of the tree over all
 //! records before it, so that the log can be read on when retention has taken those away. Frames never
 //! span segments. What follows the last frame is zero.
 
@@ -37,6 +37,8 @@ pub(crate) enum FrameKind {
     Commit = 2,
     Checkpoint = 3,
     Edge = 4,
+    /// In the place of a record whose content was erased: its leaf.
+    Erased = 5,
 }
 
 /// The first 64 bytes of a segment.
@@ -164,15 +166,25 @@ pub(crate) struct Frame<'f> {
     pub(crate) bytes: &'f [u8],
 }
 
+impl FrameKind {
+    /// Whether it takes an index of the log: a record, or what an erased one left.
+    pub(crate) fn is_leaf(self) -> bool {
+        matches!(self, Self::Record | Self::Erased)
+    }
+}
+
 impl Frame<'_> {
     /// Where the next one begins.
     pub(crate) fn end(&self) -> usize {
         self.at + FRAME + self.bytes.len()
     }
 
-    /// Leaf of a record.
+    /// Leaf of a record, erased or not.
     pub(crate) fn leaf(&self) -> Digest {
-        leaf_hash(self.bytes)
+        match (self.kind, self.bytes.first_chunk::<32>()) {
+            (FrameKind::Erased, Some(leaf)) => Digest(*leaf),
+            _ => leaf_hash(self.bytes),
+        }
     }
 }
 
@@ -192,6 +204,7 @@ pub(crate) fn frame_at(file: &[u8], at: usize) -> Option<Frame<'_>> {
         2 => FrameKind::Commit,
         3 => FrameKind::Checkpoint,
         4 => FrameKind::Edge,
+        5 if length == 32 => FrameKind::Erased,
         _ => return None,
     };
     let sum = crc32c::crc32c_append(crc32c::crc32c(&u32::try_from(length).ok()?.to_le_bytes()), covered);
@@ -224,9 +237,9 @@ pub(crate) fn resync(file: &[u8], from: usize, index: u64) -> Option<Frame<'_>> 
     // No gap in one file can be longer than the records that fit into it.
     let furthest = index.saturating_add((file.len() / FRAME) as u64);
     (from..file.len().saturating_sub(FRAME)).find_map(|at| {
-        // Cheap look first: the kind is one of four and the flags are zero.
+        // Cheap look first: the kind is one of five and the flags are zero.
         let head = file.get(at + 12..at + FRAME)?;
-        if !matches!(head, [_, _, _, _, 1..=4, 0]) {
+        if !matches!(head, [_, _, _, _, 1..=5, 0]) {
             return None;
         }
         frame_at(file, at).filter(|frame| frame.index >= index && frame.index <= furthest)

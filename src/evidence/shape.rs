@@ -129,10 +129,14 @@ impl RecordId {
         Self(uuid::Builder::from_unix_timestamp_millis(millis, random).into_uuid())
     }
 
+    /// When it was made, in milliseconds since the epoch.
+    pub fn millis(self) -> u64 {
+        u64::try_from(self.0.as_u128() >> 80).unwrap_or(u64::MAX)
+    }
+
     /// The day it was made, counted from the epoch: the key of its commitments.
     pub fn day(self) -> u32 {
-        let millis = self.0.as_u128() >> 80;
-        u32::try_from(millis / 86_400_000).unwrap_or(u32::MAX)
+        u32::try_from(self.millis() / 86_400_000).unwrap_or(u32::MAX)
     }
 
     /// Whether it is nil: not set yet.

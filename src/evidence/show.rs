@@ -1,18 +1,22 @@
-//! One record for people: `show` explains a block.
+//! One record with what belongs to it, as data and as text for people.
+//!
+//! Nothing is verified here: `verify` does that. What is shown from a log stays inert on a terminal.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
 use serde_json::Value;
 
 use super::error::LogError;
-use super::kind::Kind;
-use super::read::frames;
-use super::report::{add, plain};
+use super::explain;
+use super::find::{Found, begins, find};
+use super::read::frames_in;
 use super::segment::FrameKind;
 use super::shape::RecordId;
-use super::verify::logs_of;
+use crate::base::limits::RECORD_ARRAY_MAX;
+
+/// Segments that are looked through for what belongs to a record, beside its own.
+const SEGMENTS_AROUND: usize = 8;
 
 /// A record with what belongs to it.
 #[derive(Clone, Debug, Serialize)]
@@ -21,6 +25,8 @@ pub struct Shown {
     pub origin: String,
     /// Its index.
     pub index: u64,
+    /// What it says, in words.
+    pub words: Vec<String>,
     /// The record.
     pub record: Value,
     /// The exchange of an intervention, or the interventions of an exchange, with their indices.
@@ -28,165 +34,87 @@ pub struct Shown {
 }
 
 /// Finds a record by its id, or by its index in the newest log (`17`, or `<log directory>:17`).
+///
+/// # Errors
+/// There is no such record, or it cannot be read.
 pub fn show(dir: impl AsRef<Path>, what: &str) -> Result<Shown, LogError> {
-    let (logs, _) = logs_of(dir.as_ref())?;
-    let id = RecordId::parse(what);
-    let (boot, index) = what.rsplit_once(':').map_or((None, what), |(boot, index)| (Some(boot), index));
-    let index = index.parse::<u64>().ok();
-    if id.is_none() && index.is_none() {
-        return Err(LogError::NotFound(format!("`{}` (expected a record id, or an index)", plain(what))));
+    let found = find(dir.as_ref(), what)?;
+    let wrong = |_| LogError::Malformed("the record is no JSON; run verify");
+    let record: Value = serde_json::from_slice(&found.bytes).map_err(wrong)?;
+    let related = related(&found, &record);
+    Ok(Shown { origin: found.origin(), index: found.index, words: explain::words(&record, &related), record, related })
+}
+
+fn field<'v>(value: &'v Value, key: &str) -> Option<&'v str> {
+    value.get(key).and_then(Value::as_str)
+}
+
+/// The exchange of an intervention stands behind it; the interventions of an exchange stand before it, after it began.
+fn related(found: &Found, record: &Value) -> Vec<(u64, Value)> {
+    let id = field(record, "id").unwrap_or_default();
+    let mut out = Vec::new();
+    if let Some(exchange) = field(record, "exchange") {
+        for lying in found.segments.iter().skip(found.segment).take(SEGMENTS_AROUND) {
+            let here = those(lying, exchange, &mut |index, value| index != found.index && field(value, "id") == Some(exchange));
+            out.extend(here);
+            if !out.is_empty() {
+                break;
+            }
+        }
+        out.truncate(1);
+        return out;
     }
-    for log in logs.iter().rev() {
-        if boot.is_some_and(|boot| !log.ends_with(boot)) {
-            continue;
+    let wanted = record.get("interventions").and_then(Value::as_u64).unwrap_or(0);
+    let wanted = usize::try_from(wanted).unwrap_or(usize::MAX).min(RECORD_ARRAY_MAX);
+    let since = RecordId::parse(id).and_then(|id| i64::try_from(id.millis()).ok()).unwrap_or(0).saturating_mul(1000);
+    for lying in found.segments.iter().take(found.segment + 1).rev().take(SEGMENTS_AROUND) {
+        if out.len() >= wanted {
+            break;
         }
-        if let Some(shown) = find(log, id.map(|_| what), index)? {
-            return Ok(shown);
-        }
-        if id.is_none() {
+        let mut here = those(lying, id, &mut |_, value| field(value, "exchange") == Some(id));
+        here.append(&mut out);
+        out = here;
+        if begins(lying).is_some_and(|time| time < since) {
             break;
         }
     }
-    Err(LogError::NotFound(format!("record {}", plain(what))))
+    out.truncate(RECORD_ARRAY_MAX);
+    out
 }
 
-fn find(log: &Path, id: Option<&str>, index: Option<u64>) -> Result<Option<Shown>, LogError> {
-    let field = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
-    let mut hit: Option<(u64, Value)> = None;
-    frames(log, &mut |kind, at, bytes| {
+/// The records of a segment that name an id and fit.
+fn those(lying: &super::read::Lying, id: &str, fits: &mut dyn FnMut(u64, &Value) -> bool) -> Vec<(u64, Value)> {
+    let mut out = Vec::new();
+    let Ok(file) = std::fs::read(&lying.path) else { return out };
+    frames_in(&file, lying, &mut |kind, index, bytes| {
         if kind == FrameKind::Record
-            && (index == Some(at) || id.is_some_and(|id| contains(bytes, id)))
+            && memchr::memmem::find(bytes, id.as_bytes()).is_some()
             && let Ok(value) = serde_json::from_slice::<Value>(bytes)
-            && (id.is_none() || field(&value, "id").as_deref() == id)
+            && fits(index, &value)
         {
-            hit = Some((at, value));
+            out.push((index, value));
         }
-        hit.is_none()
-    })?;
-    let Some((index, record)) = hit else { return Ok(None) };
-    let own = field(&record, "id").unwrap_or_default();
-    let of = field(&record, "exchange");
-    let mut related = Vec::new();
-    frames(log, &mut |kind, at, bytes| {
-        let key = of.as_deref().unwrap_or(&own);
-        if kind == FrameKind::Record
-            && at != index
-            && related.len() < 32
-            && contains(bytes, key)
-            && let Ok(value) = serde_json::from_slice::<Value>(bytes)
-        {
-            let belongs = if of.is_some() { field(&value, "id") == of } else { field(&value, "exchange").as_ref() == Some(&own) };
-            if belongs {
-                related.push((at, value));
-            }
-        }
-        true
-    })?;
-    let origin = std::fs::read_to_string(log.join("origin")).unwrap_or_default().trim_end().to_owned();
-    Ok(Some(Shown { origin, index, record, related }))
-}
-
-fn contains(bytes: &[u8], text: &str) -> bool {
-    memchr::memmem::find(bytes, text.as_bytes()).is_some()
+        out.len() <= RECORD_ARRAY_MAX
+    });
+    out
 }
 
 impl Shown {
     /// For people.
     pub fn text(&self) -> String {
         let mut out = String::new();
-        tell(&mut out, &self.origin, self.index, &self.record);
+        for words in &self.words {
+            out.push_str(words);
+            out.push('\n');
+        }
+        if !self.words.is_empty() {
+            out.push('\n');
+        }
+        explain::tell(&mut out, &self.origin, self.index, &self.record);
         for (index, record) in &self.related {
             out.push('\n');
-            tell(&mut out, &self.origin, *index, record);
+            explain::tell(&mut out, &self.origin, *index, record);
         }
         out
-    }
-}
-
-fn word(value: &Value, key: &str) -> String {
-    match value.get(key) {
-        Some(Value::String(text)) => plain(text),
-        Some(other) => plain(&other.to_string()),
-        None => String::new(),
-    }
-}
-
-fn line(out: &mut String, name: &str, text: &str) {
-    if !text.is_empty() {
-        add(out, format_args!("  {name:<12} {text}\n"));
-    }
-}
-
-/// A wall time for people, in UTC.
-fn time(value: &Value) -> String {
-    let us = value.get("time_us").and_then(Value::as_i64).unwrap_or(0);
-    jiff::Timestamp::from_microsecond(us).map_or_else(|_| us.to_string(), |t| t.to_string())
-}
-
-fn list(value: &Value, key: &str, tell: impl Fn(&Value) -> String) -> String {
-    let items = value.get(key).and_then(Value::as_array).into_iter().flatten();
-    let mut text = items.map(tell).collect::<Vec<_>>().join(", ");
-    if let Some(more) = value.get(format!("{key}_more")).and_then(Value::as_u64) {
-        add(&mut text, format_args!(" and {more} more"));
-    }
-    text
-}
-
-fn object(value: &Value, key: &str) -> String {
-    let entries = value.get(key).and_then(Value::as_object);
-    entries.map(|map| map.iter().map(|(k, v)| plain(&format!("{k} {v}"))).collect::<Vec<_>>().join(", ")).unwrap_or_default()
-}
-
-fn tell(out: &mut String, origin: &str, index: u64, record: &Value) {
-    let kind = word(record, "kind");
-    let act = word(record, "act");
-    let mode = word(record, "mode");
-    add(out, format_args!("{kind} {index} of {}\n", plain(origin)));
-    line(out, "id", &word(record, "id"));
-    line(out, "time", &time(record));
-    let done = match (act.as_str(), mode.as_str()) {
-        ("" | "allow", _) => "",
-        (_, "observe") => " (not done: the route only observes)",
-        (_, "flag") => " (not done: the route only flags)",
-        _ => "",
-    };
-    line(out, "act", &format!("{act}{done}"));
-    let traffic = matches!(Kind::parse(&kind), Some(Kind::Exchange | Kind::Intervention));
-    if !traffic {
-        let skip = ["id", "kind", "log", "mono_us", "spec", "time_us", "act"];
-        let rest: BTreeMap<_, _> =
-            record.as_object().into_iter().flatten().filter(|(k, _)| !skip.contains(&k.as_str())).collect();
-        for (key, _) in rest {
-            line(out, &plain(key), &word(record, key));
-        }
-        return;
-    }
-    let hits = record.get("hits").and_then(Value::as_array).into_iter().flatten();
-    for hit in hits {
-        let detector = word(hit, "detector");
-        let by = if detector.is_empty() { String::new() } else { format!(" by {detector}") };
-        let text = format!(
-            "{} ({}) asked for {} at {}, {} times{by}",
-            word(hit, "predicate"),
-            word(hit, "severity"),
-            word(hit, "act"),
-            word(hit, "stage"),
-            word(hit, "count")
-        );
-        line(out, "predicate", &text);
-    }
-    for key in ["reason", "moment", "mode", "completion", "exchange", "lane", "protocol", "route", "model", "tool", "agent"] {
-        line(out, key, &word(record, key));
-    }
-    line(out, "pacts", &list(record, "pacts", |p| format!("{} {}", word(p, "id"), word(p, "version"))));
-    line(out, "not judged", &list(record, "unjudged", |u| format!("{} ({})", word(u, "what"), word(u, "reason"))));
-    line(out, "calls", &list(record, "calls", |c| format!("{} {}", word(c, "tool"), word(c, "act"))));
-    line(out, "topics", &list(record, "topics", |t| plain(t.as_str().unwrap_or_default())));
-    line(out, "data", &list(record, "data", |t| plain(t.as_str().unwrap_or_default())));
-    for key in ["caller", "principal", "session", "task", "tenant", "trace", "status", "interventions"] {
-        line(out, key, &word(record, key));
-    }
-    for key in ["size", "time", "usage", "commit"] {
-        line(out, key, &object(record, key));
     }
 }

@@ -159,6 +159,8 @@ impl Sidecar {
             fulfilment: reloader.fulfilment().clone(),
             compiling: Arc::new(Semaphore::new(1)),
             log: Some(log.handle()),
+            evidence: Arc::new(config.evidence.dir.clone()),
+            reading: Arc::new(Semaphore::new(1)),
             clock: Arc::clone(&clock),
         };
         let admin = admin_socket.local_addr().map_err(|why| cannot_bind("admin", config.admin.bind, why))?;

@@ -30,6 +30,50 @@ fn limits() -> String {
     out
 }
 
+/// `src/docs/records.md`: what each kind of record may hold, from the types that write them.
+fn records() -> String {
+    use servanda::evidence::kind::Kind;
+    use servanda::evidence::record::keys_of;
+    use servanda::evidence::shape::{Key, Shape};
+
+    fn holds(shape: &Shape) -> String {
+        match shape {
+            Shape::Int => "integer".to_owned(),
+            Shape::Bool => "boolean".to_owned(),
+            Shape::Text(most) => format!("text of at most {most}"),
+            Shape::Word => "word".to_owned(),
+            Shape::Digest => "digest".to_owned(),
+            Shape::Id => "id".to_owned(),
+            Shape::List(_, most) => format!("list of at most {most}"),
+            Shape::Object(_) => "object".to_owned(),
+        }
+    }
+
+    fn rows(out: &mut String, kind: Kind, before: &str, keys: &[Key]) {
+        for key in keys {
+            let must = if key.required { "yes" } else { "no" };
+            row(out, kind, &format!("{before}{}", key.name), &key.shape, must);
+        }
+    }
+
+    fn row(out: &mut String, kind: Kind, path: &str, shape: &Shape, must: &str) {
+        writeln!(out, "| `{kind}` | `{path}` | {} | {must} |", holds(shape)).unwrap();
+        match shape {
+            Shape::List(item, _) => row(out, kind, &format!("{path}[]"), item, "no"),
+            Shape::Object(keys) => rows(out, kind, &format!("{path}."), keys),
+            _ => {}
+        }
+    }
+
+    let mut out = String::from(
+        "# Keys of records\n\nMade from the types in `src/evidence` by a test; `UPDATE_DOCS=1 cargo test --test it docs` writes it anew. What the columns mean, [evidence](evidence.md) says.\n\n| kind | key | holds | must be there |\n| --- | --- | --- | --- |\n",
+    );
+    for kind in Kind::ALL {
+        rows(&mut out, *kind, "", keys_of(*kind).unwrap_or_default());
+    }
+    out
+}
+
 /// `32 << 20` as `32 MiB`; other values as they are.
 fn people(value: &str) -> String {
     match value.split_once(" << ") {
@@ -49,6 +93,17 @@ fn the_page_of_limits_is_the_file_of_limits() {
     }
     let found = fs::read_to_string(&path).unwrap_or_default();
     assert!(found == wanted, "src/docs/limits.md is out of date: run `UPDATE_DOCS=1 cargo test --test it docs`");
+}
+
+#[test]
+fn the_page_of_records_is_what_is_written() {
+    let path = root().join("src/docs/records.md");
+    let wanted = records();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, &wanted).unwrap();
+    }
+    let found = fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == wanted, "src/docs/records.md is out of date: run `UPDATE_DOCS=1 cargo test --test it docs`");
 }
 
 #[test]

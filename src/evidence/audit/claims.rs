@@ -28,34 +28,55 @@ pub(crate) struct Claims {
     pub(crate) pruned: Gone,
 }
 
-/// What records declare as removed by retention: of each log, up to which sizes, with the root there.
+/// What records declare as removed.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Gone(BTreeMap<String, BTreeMap<u64, Option<Digest>>>);
+pub(crate) struct Gone {
+    /// By retention: of each log, by its origin, up to which sizes, with the root there.
+    pruned: BTreeMap<String, BTreeMap<u64, Option<Digest>>>,
+    /// By erasure: the id of the log, and the index.
+    erased: BTreeSet<(String, u64)>,
+}
 
 impl Gone {
     pub(crate) fn add(&mut self, other: &Self) {
-        for (origin, sizes) in &other.0 {
-            self.0.entry(origin.clone()).or_default().extend(sizes);
+        for (origin, sizes) in &other.pruned {
+            self.pruned.entry(origin.clone()).or_default().extend(sizes);
         }
+        self.erased.extend(other.erased.iter().cloned());
     }
 
     /// Records of a log that are declared as removed, from its front.
     pub(crate) fn up_to(&self, origin: &str) -> u64 {
-        self.0.get(origin).and_then(|sizes| sizes.keys().last().copied()).unwrap_or(0)
+        self.pruned.get(origin).and_then(|sizes| sizes.keys().last().copied()).unwrap_or(0)
     }
 
     /// The sizes up to which records of a log are declared as removed, with the roots there.
     pub(super) fn of(&self, origin: &str) -> Option<&BTreeMap<u64, Option<Digest>>> {
-        self.0.get(origin)
+        self.pruned.get(origin)
     }
 
-    /// Takes in what a record declares.
+    /// Whether a record is declared as erased, by the id of its log.
+    pub(super) fn erased(&self, log: &str, index: u64) -> bool {
+        self.erased.contains(&(log.to_owned(), index))
+    }
+
+    /// Takes in what an `erasure` record declares.
+    pub(super) fn forget(&mut self, record: &Value) {
+        let text = |key: &str| record.get(key).and_then(Value::as_str);
+        if let (Some("erased"), Some(log), Some(index)) =
+            (text("state"), text("target"), record.get("index").and_then(Value::as_u64))
+        {
+            self.erased.insert((log.to_owned(), index));
+        }
+    }
+
+    /// Takes in what a `config.change` record declares.
     pub(super) fn take(&mut self, record: &Value) {
         for pruned in record.get("pruned").and_then(Value::as_array).into_iter().flatten() {
             let origin = pruned.get("origin").and_then(Value::as_str);
             if let (Some(origin), Some(size)) = (origin, pruned.get("size").and_then(Value::as_u64)) {
                 let root = pruned.get("root").and_then(Value::as_str).and_then(Digest::parse_base64url);
-                self.0.entry(origin.to_owned()).or_default().insert(size, root);
+                self.pruned.entry(origin.to_owned()).or_default().insert(size, root);
             }
         }
     }

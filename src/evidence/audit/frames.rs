@@ -65,7 +65,7 @@ impl Audit<'_> {
         loop {
             match segment::step(file, at) {
                 Step::Frame(frame) => {
-                    if next.is_some_and(|next| frame.kind == FrameKind::Record && frame.index >= next) {
+                    if next.is_some_and(|next| frame.kind.is_leaf() && frame.index >= next) {
                         let detail = "records stand here that the next segment holds";
                         return self.invalid("trailing_bytes", name, Some(frame.index), detail);
                     }
@@ -141,7 +141,7 @@ impl Audit<'_> {
     fn frame(&mut self, file: &[u8], name: &str, frame: &Frame<'_>, sound: bool) -> bool {
         let index = self.next();
         match frame.kind {
-            FrameKind::Record => {
+            FrameKind::Record | FrameKind::Erased => {
                 if let Some((seal, _)) = self.sealed {
                     self.invalid("not_sealed_last", name, Some(index), format!("a record follows the seal at {seal}"));
                 }
@@ -157,6 +157,12 @@ impl Audit<'_> {
                     self.gap(name, index, frame.index - 1);
                 }
                 self.group.push(Some(frame.leaf()));
+                if frame.kind == FrameKind::Erased {
+                    // What it counted cannot be counted again.
+                    self.counted = false;
+                    self.erased.push((frame.index, name.to_owned()));
+                    return fits;
+                }
                 self.report.records += 1;
                 self.record(frame.bytes, name, frame.index);
                 fits

@@ -67,7 +67,7 @@ impl Audit<'_> {
                     *self.intervened.entry(exchange).or_default() += 1;
                 }
             }
-            Kind::Heartbeat | Kind::Gap | Kind::LogOpen | Kind::LogSeal | Kind::Recovery | Kind::ConfigChange => {
+            Kind::Heartbeat | Kind::Gap | Kind::LogOpen | Kind::LogSeal | Kind::Recovery | Kind::ConfigChange | Kind::Erasure => {
                 if let Ok(value) = serde_json::from_slice::<Value>(bytes) {
                     self.keeping(kind, &value, name, index);
                 }
@@ -111,6 +111,7 @@ impl Audit<'_> {
                 }
             }
             Kind::ConfigChange => self.claims.pruned.take(value),
+            Kind::Erasure => self.claims.pruned.forget(value),
             Kind::Heartbeat if self.counted => {
                 let acts = value.get("acts");
                 let theirs = |act: Act| acts.and_then(|a| a.get(act.as_str())).and_then(Value::as_u64).unwrap_or(0);

@@ -1,9 +1,10 @@
-//! The admin port: health, status, metrics, pacts, reload. Apart from the traffic, on an address of its own.
+//! The admin port: health, status, metrics, pacts, evidence, reload. Apart from the traffic, on an address of its own.
 //!
-//! Reading is free for who reaches the port; what changes state always needs the token, since in a pod
-//! the guarded agent shares the loopback. Errors are RFC 9457 problems. Numbers not yet measured are
-//! null.
+//! Reading is free for who reaches the port, but for the records of the evidence; those, and what changes state, always need
+//! the token, since in a pod the guarded agent shares the loopback. Errors are RFC 9457 problems. Numbers not yet measured
+//! are null.
 
+mod evidence;
 mod fulfilment;
 mod health;
 mod keep;
@@ -56,6 +57,10 @@ pub(super) struct Context {
     /// One pact at a time is compiled for a question: that costs far more than asking.
     pub(super) compiling: Arc<Semaphore>,
     pub(super) log: Option<LogHandle>,
+    /// The folder of the evidence.
+    pub(super) evidence: Arc<std::path::PathBuf>,
+    /// One question at a time reads the log.
+    pub(super) reading: Arc<Semaphore>,
     pub(super) clock: SharedClock,
 }
 
@@ -81,6 +86,10 @@ pub(super) fn router(context: Context) -> Router {
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
         .route("/v1/status", get(status::status))
+        .route("/v1/checkpoint", get(evidence::checkpoint))
+        .route("/v1/evidence", get(evidence::list))
+        .route("/v1/evidence/{id}", get(evidence::one))
+        .route("/v1/evidence/{id}/proof", get(evidence::proof))
         .route("/v1/reload", post(reload::reload))
         .route("/v1/pacts", get(pacts::all).post(keep::keep))
         .route("/v1/pacts/{id}", get(pacts::one))

@@ -1,0 +1,277 @@
+//! The 67 faults and attacks that evidence is to stand: which are tested, by what, and which wait, and for what.
+//!
+//! The numbers are those of the design. A test that is named here exists; one that covers a part only is said to.
+
+use std::fs;
+use std::path::Path;
+
+/// How far a case is tested.
+enum Now {
+    /// By these tests: file below the root of the project, and name.
+    Tested(&'static [(&'static str, &'static str)]),
+    /// In part, by these tests; what is left, and what it waits for.
+    Part(&'static [(&'static str, &'static str)], &'static str),
+    /// Not at all, and what it waits for.
+    Waits(&'static str),
+}
+
+use Now::{Part, Tested, Waits};
+
+const LOG: &str = "src/evidence/log/tests.rs";
+const FULL: &str = "src/evidence/log/tests/full.rs";
+const KEYS: &str = "src/evidence/log/tests/keys.rs";
+const GONE: &str = "src/evidence/log/tests/retention.rs";
+const VERIFY: &str = "src/evidence/verify/tests.rs";
+const SEGMENT: &str = "src/evidence/segment.rs";
+const TREE: &str = "src/evidence/merkle.rs";
+const NOTE: &str = "src/evidence/note.rs";
+const RECORD: &str = "src/evidence/record/tests.rs";
+const ERASE: &str = "src/evidence/erase.rs";
+const WORDS: &str = "src/evidence/explain.rs";
+const PAGE: &str = "src/cli/evidence/page.rs";
+const CANON: &str = "src/seal/canon.rs";
+const KEY: &str = "src/seal/key.rs";
+const KILL: &str = "tests/it/kill.rs";
+const TRAFFIC: &str = "tests/it/records.rs";
+const FLOOD: &str = "src/proxy/refusals.rs";
+const SECOND: &str = "tests/it/mutations.rs";
+
+const AGREE: (&str, &str) = (SECOND, "a_second_verifier_agrees_on_changed_evidence");
+const DYING: (&str, &str) = (LOG, "dying_at_any_call_loses_nothing_acknowledged");
+const POWER: (&str, &str) = (LOG, "power_cuts_lose_nothing_acknowledged");
+const FAULTS: (&str, &str) = (LOG, "faults_lose_nothing_acknowledged");
+const TRAPS: (&str, &str) = (NOTE, "traps");
+const WRONG: (&str, &str) = (VERIFY, "the_first_wrong_index_is_named");
+
+const SINKS: &str = "the sinks";
+const FLEET: &str = "the fleet log and witnesses";
+
+const CASES: [(u8, &str, Now); 67] = [
+    (1, "a torn write, at every byte", Tested(&[(LOG, "a_tail_torn_at_any_byte_is_cut_to_whole_records")])),
+    (2, "cut at a frame", Part(&[(LOG, "an_unsealed_log_is_held_against_its_head"), AGREE], "fetching it again: the sinks")),
+    (
+        3,
+        "every bit of a sealed segment",
+        Part(
+            &[
+                (SEGMENT, "every_flipped_bit_is_noticed"),
+                (VERIFY, "every_flipped_bit_is_found"),
+                (VERIFY, "a_rotted_record_leaves_its_neighbours_proven"),
+            ],
+            "fetching it again: the sinks",
+        ),
+    ),
+    (4, "a bit that flips in memory before the write", Tested(&[FAULTS])),
+    (5, "an edit with its checksum", Tested(&[WRONG, AGREE])),
+    (
+        6,
+        "damage in the middle",
+        Tested(&[(SEGMENT, "reading_goes_on_after_damage"), (VERIFY, "a_rotted_record_leaves_its_neighbours_proven")]),
+    ),
+    (7, "zeros or garbage behind the end", Tested(&[POWER, (LOG, "a_tail_torn_at_any_byte_is_cut_to_whole_records")])),
+    (
+        8,
+        "a full disk at every call",
+        Tested(&[
+            (FULL, "full_at_any_moment_loses_nothing_acknowledged"),
+            (FULL, "a_full_disk_refuses_and_owns_up_from_the_reserve_until_there_is_room"),
+        ]),
+    ),
+    (9, "an error on a write", Tested(&[FAULTS])),
+    (10, "an error on a sync", Tested(&[FAULTS])),
+    (11, "short and interrupted writes", Part(&[FAULTS], "system calls that are made to fail, in place of simulated files")),
+    (
+        12,
+        "killed at every call",
+        Part(&[DYING, (KILL, "fifty_kills_under_load_lose_nothing_that_was_acknowledged")], "cursors: the sinks"),
+    ),
+    (13, "killed while recovering", Tested(&[DYING])),
+    (14, "a power cut that reorders sectors", Part(&[POWER], "fetching it again: the sinks")),
+    (15, "a sync that lies", Waits(SINKS)),
+    (16, "a segment removed before its cursor is durable", Waits(SINKS)),
+    (
+        17,
+        "a folder restored from a backup",
+        Part(&[(LOG, "an_unsealed_log_is_held_against_its_head")], "heads held elsewhere: the fleet log and witnesses"),
+    ),
+    (18, "a machine cloned while it runs", Waits(FLEET)),
+    (19, "two processes on one folder", Tested(&[(LOG, "a_second_opener_is_refused")])),
+    (20, "a network file system, a folder that cannot be written, links", Waits("a file system to test it on")),
+    (21, "records too large", Tested(&[(LOG, "a_record_too_large_is_written_small"), AGREE])),
+    (
+        22,
+        "tree sizes around powers of two",
+        Part(
+            &[(TREE, "grows_as_defined"), (TREE, "inclusion_holds_and_breaks"), (TREE, "consistency_holds_and_breaks")],
+            "ten million records, and other people's trees as oracles",
+        ),
+    ),
+    (23, "no descriptors, no memory, a thread that panics", Waits("a way to take them from one process")),
+    (24, "a stop with a full queue", Part(&[(LOG, "records_are_numbered_sealed_and_cut_to_size")], "a dead broker: the sinks")),
+    (25, "a broker that is down", Waits(SINKS)),
+    (26, "a broker that loses what it acknowledged", Waits(SINKS)),
+    (27, "an acknowledgement that is lost", Waits(SINKS)),
+    (28, "a delivery twice", Waits(SINKS)),
+    (29, "batches out of order", Waits(SINKS)),
+    (30, "a store that holds something else", Waits(SINKS)),
+    (31, "a slow sink beside a fast one", Waits(SINKS)),
+    (32, "a batch that is always refused", Waits(SINKS)),
+    (33, "a message above the broker's limit", Waits(SINKS)),
+    (34, "certificates, names and credentials that change", Waits(SINKS)),
+    (35, "partial success over OTLP", Waits(SINKS)),
+    (36, "a full spool and a dead broker", Waits(SINKS)),
+    (37, "a store that is wiped", Waits(SINKS)),
+    (38, "rows taken out by the operator", Waits(SINKS)),
+    (
+        39,
+        "a clock that jumps",
+        Tested(&[
+            (LOG, "a_clock_that_jumps_is_recorded"),
+            (KEYS, "records_beyond_the_delegation_are_told_and_a_clock_that_jumps_is_not"),
+        ]),
+    ),
+    (40, "records with an earlier date", Waits(FLEET)),
+    (41, "a record taken out", Tested(&[WRONG, AGREE])),
+    (42, "records swapped, doubled, put in", Tested(&[WRONG, AGREE])),
+    (43, "records and segments of another log", Tested(&[(VERIFY, "foreign_records_are_told"), AGREE])),
+    (
+        44,
+        "two heads that contradict each other",
+        Part(
+            &[
+                (VERIFY, "a_log_that_is_rebuilt_whole_fails_at_its_heads"),
+                (KEYS, "a_key_that_is_taken_back_vouches_for_what_the_root_names"),
+            ],
+            "keeping both as a proof: the fleet log and witnesses",
+        ),
+    ),
+    (
+        45,
+        "a stale head",
+        Part(&[(VERIFY, "an_older_head_in_its_place_is_stale"), AGREE], "an age by cosignatures: the fleet log and witnesses"),
+    ),
+    (46, "a newer head that is hidden", Waits(FLEET)),
+    (
+        47,
+        "a log that is withheld",
+        Part(&[(VERIFY, "the_chain_from_log_to_log_is_held"), AGREE], "the last log of all: the fleet log and witnesses"),
+    ),
+    (
+        48,
+        "signatures and keys that are crooked",
+        Tested(&[(KEY, "signatures_are_not_malleable"), (KEY, "weak_and_crooked_keys_are_refused")]),
+    ),
+    (
+        49,
+        "one kind of note for another",
+        Tested(&[
+            (NOTE, "a_delegation_is_no_checkpoint"),
+            (NOTE, "a_revocation_has_one_text"),
+            (VERIFY, "a_head_of_another_key_or_kind_is_refused"),
+        ]),
+    ),
+    (50, "key ids that collide, many signature lines", Part(&[TRAPS], "a quorum of cosignatures: the fleet log and witnesses")),
+    (
+        51,
+        "a change of keys in the middle of traffic, a thousand times",
+        Part(
+            &[(KILL, "fifty_kills_under_load_lose_nothing_that_was_acknowledged"), (VERIFY, "the_chain_from_log_to_log_is_held")],
+            "a change of keys without a restart",
+        ),
+    ),
+    (52, "a stolen key", Tested(&[(KEYS, "a_key_that_is_taken_back_vouches_for_what_the_root_names")])),
+    (53, "another root key on the disk", Tested(&[(VERIFY, "an_untouched_log_is_valid"), AGREE])),
+    (54, "a record that looks like two hashes", Tested(&[(TREE, "leaves_and_nodes_are_apart")])),
+    (
+        55,
+        "proofs with wrong places and lengths",
+        Tested(&[
+            (TREE, "inclusion_holds_and_breaks"),
+            (TREE, "consistency_holds_and_breaks"),
+            (VERIFY, "proofs_stand_alone_and_break"),
+        ]),
+    ),
+    (
+        56,
+        "traps of canonical JSON",
+        Tested(&[(CANON, "traps_are_refused"), (RECORD, "every_kind_is_taken_whole_and_refused_otherwise"), AGREE]),
+    ),
+    (57, "traps of notes", Tested(&[TRAPS])),
+    (58, "bombs and paths in a bundle", Waits("bundles in one file; a folder is read file by file, under its ceilings")),
+    (59, "a commitment guessed", Tested(&[(LOG, "commitments_open_with_one_key_and_pseudonyms_stay")])),
+    (60, "a day's key destroyed", Waits("a command that destroys it; deleting the file is enough, and the log does not read it")),
+    (
+        61,
+        "a record erased",
+        Part(
+            &[
+                (ERASE, "an_erased_record_leaves_the_tree_as_it_was"),
+                (ERASE, "what_is_erased_in_silence_is_incomplete_and_another_leaf_invalid"),
+                AGREE,
+            ],
+            "copies in the sinks",
+        ),
+    ),
+    (
+        62,
+        "control characters and markup in what is logged",
+        Tested(&[(WORDS, "what_a_log_says_stays_inert"), (PAGE, "nothing_from_a_log_becomes_markup")]),
+    ),
+    (
+        63,
+        "a flood of refusals",
+        Tested(&[(FLOOD, "a_flood_leaves_few_records_that_count_it_whole"), (GONE, "the_oldest_segments_go_while_the_log_runs")]),
+    ),
+    (
+        64,
+        "the guard stopped for a while",
+        Part(
+            &[
+                (TRAFFIC, "allowed_refused_redacted_cut_and_left_exchanges_leave_one_record_each"),
+                (GONE, "dying_while_logs_go_never_reads_as_a_missing_log"),
+            ],
+            "comparing with receipts that callers hold",
+        ),
+    ),
+    (65, "a witness that errs or is away", Waits(FLEET)),
+    (66, "a collector that is not honest", Waits(FLEET)),
+    (67, "a newer format on disk", Waits("a second version of the format")),
+];
+
+#[test]
+fn every_case_is_tested_or_says_what_it_waits_for() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let [mut tested, mut part, mut waiting] = [0; 3];
+    for (at, (number, title, now)) in CASES.iter().enumerate() {
+        assert_eq!(usize::from(*number), at + 1);
+        let tests = match now {
+            Tested(tests) => {
+                tested += 1;
+                *tests
+            }
+            Part(tests, left) => {
+                part += 1;
+                assert!(!left.is_empty());
+                *tests
+            }
+            Waits(what) => {
+                waiting += 1;
+                assert!(!what.is_empty());
+                continue;
+            }
+        };
+        assert!(!tests.is_empty(), "case {number}");
+        for (file, name) in tests {
+            let text = fs::read_to_string(root.join(file)).unwrap_or_default();
+            let place = text.find(&format!("fn {name}("));
+            let marked = place.is_some_and(|at| {
+                text[..at].lines().rev().take(2).any(|line| line.contains("test]") || line.contains("[tokio::test"))
+            });
+            assert!(marked, "case {number}, {title}: there is no test {name} in {file}");
+        }
+    }
+    println!("{tested} tested, {part} in part, {waiting} waiting");
+    let page = fs::read_to_string(root.join("src/docs/evidence.md")).unwrap();
+    let said = format!("{tested} are tested, {part} in part, {waiting} wait");
+    assert!(page.contains(&said), "src/docs/evidence.md should say: {said}");
+}
