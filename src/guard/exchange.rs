@@ -32,7 +32,7 @@ use crate::evidence::log::Commitment;
 use crate::evidence::record::{self, Moment};
 use crate::evidence::{LogHandle, Slot};
 use crate::program::Program;
-use crate::protocol::{Refusal, Usage, Why};
+use crate::protocol::{Refusal, RequestNotes, Usage, Why};
 
 /// How an exchange ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -353,13 +353,31 @@ impl Exchange {
         .put(headers);
     }
 
+    /// What the head of the request tells of it beside its body.
+    pub(crate) fn told(&mut self, notes: &RequestNotes) {
+        if let Some(model) = &notes.model {
+            self.model(model);
+        }
+        if let Some(conversation) = &notes.conversation {
+            self.converse(conversation);
+        }
+    }
+
+    /// The request's protocol names the conversation it belongs to: that is its session, where no header tells one.
+    pub(crate) fn converse(&mut self, conversation: &str) {
+        if self.subject.converse(self.lane(), self.protocol, conversation, &self.shared.sessions) {
+            self.session = self.subject.session.view();
+        }
+    }
+
     /// Hands the session to the agent on the inbound lane, so that its own calls can be told to belong to it.
     pub(crate) fn hand_session(&self, headers: &mut HeaderMap) {
         if self.lane() == Lane::Inbound
             && self.marks()
-            && self.subject.session_key.is_none()
-            && let Ok(value) = HeaderValue::from_str(&self.id)
-            && !self.id.is_empty()
+            && !self.subject.by_header
+            && let key = self.subject.session_key.as_deref().unwrap_or(&self.id)
+            && let Ok(value) = HeaderValue::from_str(key)
+            && !key.is_empty()
         {
             headers.insert(headers::SESSION, value);
         }

@@ -28,6 +28,7 @@ use super::stream::Stream;
 use super::subject;
 use super::whole::{self, Collected, Judged};
 use crate::base::names::{Stage, UnjudgedReason};
+use crate::protocol::frames::says_frames;
 use crate::protocol::lines::says_lines;
 use crate::protocol::sniff::hidden;
 use crate::protocol::{self, Adapter, Answer, Code, Head, ReadError, RequestNotes, Shape, Why, charset, multipart, sniff};
@@ -102,20 +103,13 @@ where
     R: Body<Data = Bytes>,
 {
     let (mut head, body) = request.into_parts();
-    let adapter = protocol::claim(&Head {
-        method: &head.method,
-        path: head.uri.path(),
-        headers: &head.headers,
-        configured: shared.protocol.as_deref(),
-    });
+    let told =
+        Head { method: &head.method, path: head.uri.path(), headers: &head.headers, configured: shared.protocol.as_deref() };
+    let adapter = protocol::claim(&told);
+    let notes = adapter.head_notes(&told);
     let peer = head.extensions.get::<subject::Peer>().copied();
     let subject = subject::resolve(shared.route.lane, peer, &mut head.headers, &shared.facts, &shared.sessions);
-    let mut asked = Asked {
-        adapter,
-        notes: RequestNotes::default(),
-        trailers: wants_trailers(&head.headers),
-        headless: head.method == Method::HEAD,
-    };
+    let mut asked = Asked { adapter, notes, trailers: wants_trailers(&head.headers), headless: head.method == Method::HEAD };
     let mut exchange = match Exchange::begin(&shared, adapter.name(), subject, &head.headers) {
         Ok(exchange) => exchange,
         Err((exchange, refused)) => return Ok(refuse(&asked, exchange, &refused).await),
@@ -178,6 +172,7 @@ async fn take_request<B: Body<Data = Bytes>>(
         Collected::Failed(_) => return Err(None),
     };
     exchange.requested(&original);
+    exchange.told(&asked.notes);
     let judged = whole::decode(&head.headers, &original, max, exchange.lease())
         .and_then(|decoded| whole::judge(exchange, asked.adapter, Side::Request, &head.headers, decoded));
     // After the body: what the task is about may decide which rules apply.
@@ -193,7 +188,7 @@ async fn take_request<B: Body<Data = Bytes>>(
             };
         }
     };
-    asked.notes = judged.notes;
+    asked.notes = judged.notes.beside(std::mem::take(&mut asked.notes));
     if !exchange.acts() {
         return Ok(GuardedBody::full(original));
     }
@@ -246,8 +241,8 @@ async fn take_answer<R: Body<Data = Bytes>>(
     }
     let mut body = Box::pin(body);
     let content_type = head.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
-    let is_lines = content_type.is_some_and(says_lines);
-    if is_lines || content_type.is_some_and(|t| t.trim_start().to_ascii_lowercase().starts_with("text/event-stream")) {
+    let units = content_type.is_some_and(|t| says_lines(t) || says_frames(t));
+    if units || content_type.is_some_and(|t| t.trim_start().to_ascii_lowercase().starts_with("text/event-stream")) {
         // Its head waits for nothing: whatever comes is judged while it passes, and refused in the stream.
         return stream(exchange, asked, head, VecDeque::new(), body).await;
     }
@@ -363,9 +358,11 @@ async fn stream<R: Body<Data = Bytes>>(
         exchange.stamp(&mut head.headers, Some("streaming"));
     }
     exchange.streams();
-    let lines = head.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).is_some_and(says_lines);
-    let stream =
-        if lines { Stream::lines(&exchange) } else { Stream::events(asked.adapter.stream_reader(&asked.notes), &exchange) };
+    let stream = match head.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()) {
+        Some(lines) if says_lines(lines) => Stream::lines(&exchange),
+        Some(frames) if says_frames(frames) => Stream::frames(&exchange),
+        _ => Stream::events(asked.adapter.stream_reader(&asked.notes), &exchange),
+    };
     let trailers = asked.trailers && exchange.marks();
     let body = GuardedBody::stream(first, rest.into(), decoder, stream, trailers, exchange);
     Response::from_parts(head, body)

@@ -24,10 +24,11 @@ use crate::engine::event::{Event, ToolEvent};
 use crate::engine::judge::{Place, redacted};
 use crate::engine::placing::MessagePart;
 use crate::engine::stream::{Gate, Step};
+use crate::protocol::frames::Frames;
 use crate::protocol::lines::{Cutter, Lines};
 use crate::protocol::message::CallKind;
 use crate::protocol::sse::{self, Change, Framer};
-use crate::protocol::{CallKey, Channel, Code, Piece, ReadError, StreamReader, Why, generic};
+use crate::protocol::{CallKey, Channel, Code, Piece, ReadError, StreamReader, Why, bedrock, generic};
 
 /// The judging half of a streamed answer: bytes in, bytes out, no I/O.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub(crate) struct Stream {
     reader: Box<dyn StreamReader>,
     /// Holds and changes; otherwise only watches.
     acts: bool,
+    /// Its units carry sums: they leave whole or not at all, and what would be redacted refuses.
+    fixed: bool,
     gates: Vec<(Stage, Gate)>,
     channels: Vec<(Channel, Flow)>,
     calls: Vec<(CallKey, HeldCall)>,
@@ -94,8 +97,14 @@ impl Stream {
         Self::new(Cutter::Lines(Lines::new(SSE_EVENT_MAX)), generic::line_reader(), exchange)
     }
 
+    /// A stream of frames at its first byte.
+    pub(crate) fn frames(exchange: &Exchange) -> Self {
+        Self::new(Cutter::Frames(Frames::new(SSE_EVENT_MAX)), bedrock::frame_reader(), exchange)
+    }
+
     fn new(framer: Cutter, reader: Box<dyn StreamReader>, exchange: &Exchange) -> Self {
         Self {
+            fixed: matches!(framer, Cutter::Frames(_)),
             framer,
             reader,
             acts: exchange.acts(),
@@ -307,7 +316,7 @@ impl Stream {
         let Some((_, gate)) = self.gates.iter().find(|(s, _)| *s == stage) else {
             return Err(Refused::unread(stage, Why::Engine).into());
         };
-        let flow = Flow::new(gate.channel(editable));
+        let flow = Flow::new(gate.channel(editable && !self.fixed));
         if let Some(at) = reuse
             && let Some(slot) = self.channels.get_mut(at)
         {
@@ -388,7 +397,7 @@ impl Stream {
                     name: &call.name,
                     server: None,
                     arguments: &json,
-                    editable: call.kind != CallKind::Custom,
+                    editable: call.kind != CallKind::Custom && !self.fixed,
                     executed: placed.executed,
                 })
                 .measures(exchange.measures());
@@ -525,9 +534,7 @@ impl Stream {
             while let Some(held) = self.line.pop() {
                 moved.out.extend_from_slice(held.event.raw());
             }
-            if let Ok(Some(rest)) = self.framer.finish() {
-                moved.out.extend_from_slice(rest.raw());
-            }
+            moved.out.extend_from_slice(&self.framer.left());
         }
     }
 
@@ -535,6 +542,7 @@ impl Stream {
     fn refuse(&mut self, exchange: &mut Exchange, refused: &Refused, moved: &mut Moved) {
         self.release(exchange, moved);
         if let Some(held) = self.line.pop()
+            && !self.fixed
             && held.is_plain_text()
             && (held.halted.is_none() || held.halted_in_last_text())
             && let [span] = held.texts[..]

@@ -73,8 +73,31 @@ impl FactKind {
 #[derive(Debug)]
 pub(crate) struct Subject {
     pub(crate) session_key: Option<String>,
+    /// The key came in a header of ours, and goes on in it.
+    pub(crate) by_header: bool,
     pub(crate) session: SessionHandle,
     pub(crate) facts: Facts,
+}
+
+impl Subject {
+    /// Goes on in the session of a conversation that the protocol names, unless a header has told the session. Says
+    /// whether it does. The key is the caller's word, as that of the header is: it joins what he says himself.
+    pub(crate) fn converse(&mut self, lane: Lane, protocol: &str, conversation: &str, sessions: &Sessions) -> bool {
+        if self.session_key.is_some() || conversation.is_empty() || conversation.len() > VALUE_MAX {
+            return false;
+        }
+        let key = format!("{protocol}:{conversation}");
+        self.session = sessions.open(&key);
+        let facts = &self.facts;
+        self.session.update(|session| {
+            if lane == Lane::Inbound {
+                session.keep_facts(facts);
+            }
+            session.begin_turn();
+        });
+        self.session_key = Some(key);
+        true
+    }
 }
 
 /// Reads the subject off a request head, and takes off the headers that no listed hop sent.
@@ -95,7 +118,7 @@ pub(crate) fn resolve(
         session.view().facts().clone()
     };
     session.update(crate::engine::session::Session::begin_turn);
-    Subject { session_key, session, facts }
+    Subject { by_header: session_key.is_some(), session_key, session, facts }
 }
 
 fn session_key(value: &HeaderValue) -> Option<String> {
@@ -170,6 +193,23 @@ mod tests {
     fn contradiction_and_nonsense_are_absent() {
         let (facts, _) = facts_from("10.1.2.3:5", &[("x-task-type", "a"), ("x-task-type", "b"), ("x-amount", "much")]);
         assert_eq!((facts.get("task.type"), facts.get("task.amount")), (&Fact::Absent, &Fact::Absent));
+    }
+
+    #[test]
+    fn a_conversation_is_a_session_unless_a_header_tells_one() {
+        let sessions = Sessions::default();
+        let begin = |headers: &mut HeaderMap| resolve(Lane::Tools, None, headers, &[], &sessions);
+        for turns in [1, 2] {
+            let mut subject = begin(&mut HeaderMap::new());
+            assert!(subject.converse(Lane::Tools, "a2a", "c-1", &sessions) && !subject.by_header);
+            assert_eq!((subject.session_key.as_deref(), subject.session.view().turns()), (Some("a2a:c-1"), turns));
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(SESSION, "s1".parse().unwrap());
+        let mut subject = begin(&mut headers);
+        assert!(!subject.converse(Lane::Tools, "a2a", "c-1", &sessions) && subject.by_header);
+        assert_eq!(subject.session_key.as_deref(), Some("s1"));
+        assert!(!begin(&mut HeaderMap::new()).converse(Lane::Tools, "a2a", &"c".repeat(VALUE_MAX + 1), &sessions));
     }
 
     #[test]

@@ -196,6 +196,10 @@ pub(crate) fn judge(
     if let Some(model) = &message.model {
         exchange.model(model);
     }
+    if let Some(conversation) = message.conversation.as_deref().filter(|_| side == Side::Request) {
+        exchange.converse(conversation);
+    }
+    let editable = editable && !message.fixed;
     let ruling = message::judge(exchange, &message, side, editable);
     let changed = (!ruling.edits.is_empty() && editable).then(|| changed(&text.body, &ruling.edits));
     let notes = message.notes();

@@ -32,6 +32,11 @@ pub trait Adapter: std::fmt::Debug + Send + Sync {
     /// Whether a request with this head speaks it.
     fn claims(&self, head: &Head<'_>) -> bool;
 
+    /// What the head of a request tells that its body does not, such as a stream that only the path asks for.
+    fn head_notes(&self, _head: &Head<'_>) -> RequestNotes {
+        RequestNotes::default()
+    }
+
     /// Reads a request body: decoded, UTF-8 (see [`charset`](super::charset)).
     fn read_request<'b>(&self, body: &'b [u8]) -> Result<Message<'b>, ReadError>;
 

@@ -29,6 +29,8 @@ words! {
         InvalidCoding = "invalid_coding",
         /// A charset that this build does not transcode, or two that disagree.
         UnsupportedCharset = "unsupported_charset",
+        /// A frame of a stream whose lengths or sums are wrong.
+        InvalidFrame = "invalid_frame",
         /// One event of a stream is over the ceiling.
         EventTooLarge = "event_too_large",
         /// More channels or calls in one stream than are kept apart.

@@ -270,6 +270,15 @@ impl Findings {
         }
     }
 
+    /// What was found from `from` on may not be changed: it is signed as a whole.
+    pub(super) fn freeze(&mut self, from: Count) {
+        for found in self.found.iter_mut().skip(from) {
+            if let What::Text { editable, .. } = &mut found.what {
+                *editable = false;
+            }
+        }
+    }
+
     /// As a whole message.
     pub(super) fn message<'b>(self, values: &Values<'b>, mut message: Message<'b>) -> Message<'b> {
         for Found { choice, fresh, what } in self.found {

@@ -5,7 +5,7 @@
 //! events, since a field may be a delta or a whole.
 
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::adapter::{Adapter, Answer, Channel, Head, Piece, Refusal, StreamReader};
 use super::error::{Code, ReadError};
@@ -46,7 +46,7 @@ impl Adapter for Generic {
 
     fn refuse_request(&self, refusal: &Refusal<'_>, _notes: &RequestNotes) -> Answer {
         let Wording { status, retry_after, .. } = wording(refusal);
-        Answer { status, content_type: "application/problem+json", body: Bytes::from(problem(refusal)), retry_after }
+        Answer { status, content_type: "application/problem+json", body: Bytes::from(problem(refusal).to_string()), retry_after }
     }
 
     fn refuse_answer(&self, refusal: &Refusal<'_>, _body: &[u8], _choices: &[u32], _notes: &RequestNotes) -> Answer {
@@ -55,7 +55,7 @@ impl Adapter for Generic {
 }
 
 /// RFC 9457, with the `error` object that many clients look for.
-fn problem(refusal: &Refusal<'_>) -> String {
+pub(super) fn problem(refusal: &Refusal<'_>) -> Json {
     let Wording { status, kind, code, message, .. } = wording(refusal);
     json!({
         "type": "about:blank",
@@ -66,7 +66,6 @@ fn problem(refusal: &Refusal<'_>) -> String {
         "record": refusal.record,
         "error": {"message": message, "type": kind, "code": code},
     })
-    .to_string()
 }
 
 /// Reads a body by its bytes: JSON as strings, text as one text, all else as unread.
@@ -174,6 +173,6 @@ impl StreamReader for Events {
             return Bytes::new();
         }
         let problem = problem(refusal);
-        Bytes::from(if self.lines { problem + "\n" } else { format!("event: error\ndata: {problem}\n\n") })
+        Bytes::from(if self.lines { format!("{problem}\n") } else { format!("event: error\ndata: {problem}\n\n") })
     }
 }

@@ -6,6 +6,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::error::{Code, ReadError};
+use super::frames::Frames;
 use super::sse::{Event, Framer};
 
 /// Cuts a stream into lines.
@@ -57,6 +58,8 @@ pub enum Cutter {
     Events(Framer),
     /// Lines of JSON.
     Lines(Lines),
+    /// Frames with sums.
+    Frames(Frames),
 }
 
 impl Cutter {
@@ -65,6 +68,7 @@ impl Cutter {
         match self {
             Self::Events(framer) => framer.push(chunk),
             Self::Lines(lines) => lines.buffer.extend_from_slice(chunk),
+            Self::Frames(frames) => frames.push(chunk),
         }
     }
 
@@ -74,6 +78,7 @@ impl Cutter {
         match self {
             Self::Events(framer) => framer.next(),
             Self::Lines(lines) => lines.next(),
+            Self::Frames(frames) => frames.next(),
         }
     }
 
@@ -82,6 +87,15 @@ impl Cutter {
         match self {
             Self::Events(framer) => framer.finish(),
             Self::Lines(lines) => lines.finish(),
+            Self::Frames(frames) => frames.finish(),
+        }
+    }
+
+    /// What is left of a stream that nobody reads any further.
+    pub fn left(&mut self) -> Bytes {
+        match self {
+            Self::Frames(frames) => frames.left(),
+            events => events.finish().ok().flatten().map(|event| event.raw().clone()).unwrap_or_default(),
         }
     }
 
@@ -90,6 +104,7 @@ impl Cutter {
         match self {
             Self::Events(framer) => framer.pending(),
             Self::Lines(lines) => lines.buffer.len(),
+            Self::Frames(frames) => frames.pending(),
         }
     }
 }

@@ -139,6 +139,12 @@ pub struct Message<'b> {
     pub shadows: Vec<Shadow>,
     /// The call of JSON-RPC that a request is.
     pub rpc: Option<Rpc>,
+    /// Nothing of the body may be changed: it is signed by protocol.
+    pub fixed: bool,
+    /// The conversation that a request belongs to, as its caller names it.
+    pub conversation: Option<String>,
+    /// The task that a request goes on with, as its caller names it.
+    pub task: Option<String>,
 }
 
 /// A JSON value that repeats texts of a choice in another form (token probabilities).
@@ -168,6 +174,8 @@ impl Message<'_> {
             choices: self.choices.max(1),
             model: self.model.clone(),
             rpc: self.rpc.clone(),
+            conversation: self.conversation.clone(),
+            task: self.task.clone(),
         }
     }
 }
@@ -185,4 +193,23 @@ pub struct RequestNotes {
     pub model: Option<String>,
     /// The call of JSON-RPC that the request is.
     pub rpc: Option<Rpc>,
+    /// The conversation that the request belongs to.
+    pub conversation: Option<String>,
+    /// The task that the request goes on with.
+    pub task: Option<String>,
+}
+
+impl RequestNotes {
+    /// Adds what the head alone tells; what the body tells counts before it.
+    #[must_use]
+    pub fn beside(self, head: Self) -> Self {
+        Self {
+            streaming: self.streaming || head.streaming,
+            model: self.model.or(head.model),
+            rpc: self.rpc.or(head.rpc),
+            conversation: self.conversation.or(head.conversation),
+            task: self.task.or(head.task),
+            ..self
+        }
+    }
 }

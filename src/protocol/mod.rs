@@ -9,8 +9,10 @@
 //! Invariant of the folder: no byte is lost that was not understood. What is forwarded unchanged is
 //! the original, and what no adapter understands is given as text or named as unread.
 
+pub mod a2a;
 pub mod adapter;
 pub mod anthropic;
+pub mod bedrock;
 pub mod charset;
 #[cfg(feature = "guard")]
 pub mod encoding;
@@ -18,6 +20,7 @@ pub mod error;
 mod events;
 mod findings;
 pub mod form;
+pub mod frames;
 pub mod gemini;
 pub mod generic;
 pub mod json;
@@ -28,6 +31,7 @@ pub mod message;
 pub mod multipart;
 pub mod openai_chat;
 pub mod openai_responses;
+mod pointers;
 mod rpc;
 pub mod sniff;
 pub mod sse;
@@ -49,7 +53,12 @@ static ADAPTERS: &[&dyn Adapter] = &[
     &openai_responses::OpenAiResponses,
     &anthropic::AnthropicMessages,
     &gemini::Gemini,
+    &bedrock::Bedrock,
     &mcp::Mcp,
+    &a2a::A2a,
+    &pointers::ag_ui::AG_UI,
+    &pointers::langgraph::LANGGRAPH,
+    &pointers::adk::ADK,
     &generic::Generic,
 ];
 

@@ -84,7 +84,7 @@ pub struct Event {
     lines: Vec<Line>,
     data: Bytes,
     ended: bool,
-    /// A line of its own: what is written into it may not end it.
+    /// No lines around its data: what is written into it may not end it.
     bare: bool,
 }
 
@@ -96,6 +96,11 @@ impl Event {
         let lines = if end == 0 { Vec::new() } else { vec![Line { whole: 0..end, value: 0..end, field: Field::Data }] };
         let ended = end < raw.len();
         Self { data: raw.slice(..end), raw, lines, ended, bare: true }
+    }
+
+    /// A frame whose payload stands at `data`, with its headers as lines.
+    pub(super) fn of_frame(raw: Bytes, data: Range<usize>, lines: Vec<Line>) -> Self {
+        Self { data: raw.slice(data), raw, lines, ended: true, bare: true }
     }
 
     /// The bytes as they came.

@@ -7,14 +7,19 @@ mod wire;
 use std::fmt::Write as _;
 
 use super::{Adapter, Message, Piece, RequestNotes, leaves};
+use crate::protocol::lines::Cutter;
 use crate::protocol::sse::{Event, Framer};
 
 /// Every event of a stream.
 fn events(bytes: &[u8]) -> Vec<Event> {
-    let mut framer = Framer::new(8 << 20);
-    framer.push(bytes);
+    all(Cutter::Events(Framer::new(8 << 20)), bytes)
+}
+
+/// Everything that is cut from a stream.
+fn all(mut cutter: Cutter, bytes: &[u8]) -> Vec<Event> {
+    cutter.push(bytes);
     let mut out = Vec::new();
-    while let Some(event) = framer.finish().unwrap() {
+    while let Some(event) = cutter.finish().unwrap() {
         out.push(event);
     }
     out
@@ -62,6 +67,11 @@ fn told(message: &Message<'_>) -> String {
 
 /// The events of a stream with their pieces.
 fn pieces(adapter: &dyn Adapter, notes: &RequestNotes, bytes: &[u8]) -> Vec<(Event, Vec<Piece>)> {
+    read(adapter, notes, events(bytes))
+}
+
+/// Events with their pieces.
+fn read(adapter: &dyn Adapter, notes: &RequestNotes, events: Vec<Event>) -> Vec<(Event, Vec<Piece>)> {
     let mut reader = adapter.stream_reader(notes);
     let read = |event: Event| {
         let mut out = Vec::new();
@@ -69,5 +79,5 @@ fn pieces(adapter: &dyn Adapter, notes: &RequestNotes, bytes: &[u8]) -> Vec<(Eve
         reader.released(&event, &out, &[]);
         (event, out)
     };
-    events(bytes).into_iter().map(read).collect()
+    events.into_iter().map(read).collect()
 }

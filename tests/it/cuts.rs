@@ -20,6 +20,8 @@ use servanda::base::clock::ManualClock;
 use servanda::evidence::{Log, LogOptions};
 use servanda::guard::Route;
 use servanda::guard::route::Durability;
+use servanda::protocol::frames::Frames;
+use servanda::protocol::lines::Cutter;
 use tower::ServiceExt;
 
 use crate::support::coded::encode;
@@ -27,6 +29,7 @@ use crate::support::guarded::{Script, enforce, recorded};
 use crate::support::written::{lasting, written};
 
 const EVENTS: &str = "text/event-stream";
+const FRAMES: &str = "application/vnd.amazon.eventstream";
 const MULTI_CUTS: usize = 10_000;
 
 /// One answer, and how it comes.
@@ -99,9 +102,14 @@ fn own() -> Vec<(&'static str, String)> {
 }
 
 /// The folders of golden streams, and a path at which each protocol is spoken.
-const PATHS: [(&str, &str); 6] = [
+const PATHS: [(&str, &str); 11] = [
     ("openai_responses", "/v1/responses"),
     ("mcp", "/mcp"),
+    ("a2a", "/a2a"),
+    ("ag_ui", "/ag-ui"),
+    ("langgraph", "/runs/stream"),
+    ("adk", "/run_sse"),
+    ("bedrock", "/model/m/converse-stream"),
     ("gemini", "/v1beta/models/m:streamGenerateContent"),
     ("openai_chat", "/v1/chat/completions"),
     ("anthropic_messages", "/v1/messages"),
@@ -121,7 +129,7 @@ fn golden(file: &str) -> Vec<(String, &'static str, Vec<u8>)> {
         }
     }
     out.sort();
-    assert!(out.len() >= 10, "{}", out.len());
+    assert!(out.len() >= 2, "{file}: {}", out.len());
     out
 }
 
@@ -134,6 +142,9 @@ fn cases() -> Vec<Case> {
     let mut out = Vec::new();
     for (name, path, bytes) in golden("response.json") {
         out.push(Case { name, path, content_type: "application/json", coding: None, everywhere: true, bytes: bytes.into() });
+    }
+    for (name, path, bytes) in golden("stream.frames") {
+        out.push(Case { name, path, content_type: FRAMES, coding: None, everywhere: true, bytes: bytes.into() });
     }
     let text = Bytes::from("Your card 4111 1111 1111 1111 is on file, \u{1F600}.\r\n");
     out.push(Case {
@@ -170,6 +181,14 @@ fn cases() -> Vec<Case> {
         }
     }
     out
+}
+
+/// Frames as kinds and payloads: their sums are over the record's name too. What is no frame fails.
+fn told(bytes: &[u8]) -> String {
+    let mut cutter = Cutter::Frames(Frames::new(1 << 20));
+    cutter.push(bytes);
+    let frames = std::iter::from_fn(|| cutter.finish().unwrap());
+    frames.map(|frame| format!("{:?} {}\n", frame.name(), String::from_utf8_lossy(frame.data()))).collect()
 }
 
 struct Unpark(std::thread::Thread);
@@ -211,7 +230,8 @@ fn run(case: &Case, cuts: &[usize], log: &Log) -> Came {
         // A refusal names its record, another in every run.
         let record = head.headers["x-servanda-record"].to_str().unwrap().to_owned();
         let body = body.collect().await.unwrap().to_bytes();
-        let body = String::from_utf8(body.to_vec()).unwrap().replace(&record, "RECORD");
+        let body = if case.content_type == FRAMES { told(&body) } else { String::from_utf8(body.to_vec()).unwrap() };
+        let body = body.replace(&record, "RECORD");
         let told = head.headers.iter().filter(|(name, _)| !["x-servanda-record", "x-servanda-log"].contains(&name.as_str()));
         let mut told: Vec<_> = told.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
         told.push(("status".to_owned(), head.status.to_string()));

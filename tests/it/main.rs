@@ -13,6 +13,7 @@
     reason = "a test may be plain, and may fail loudly"
 )]
 
+mod agents;
 mod author;
 mod bypass;
 mod cli;

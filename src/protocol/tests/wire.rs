@@ -1,4 +1,4 @@
-//! Golden files: `tests/wire/<adapter>/<case>/{request.json, response.json, stream.sse}`, beside each
+//! Golden files: `tests/wire/<adapter>/<case>/{request.json, response.json, stream.sse, stream.frames}`, beside each
 //! what is read of it (`.read`) and what is written when the planted card is redacted (`.wrote`).
 //! `SERVANDA_BLESS=1` writes the goldens anew; look at the difference before it is committed.
 
@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use super::{events, pieces, told};
 use crate::protocol::ADAPTERS;
 use crate::protocol::adapter::{Channel, Piece};
+use crate::protocol::frames::Frames;
+use crate::protocol::lines::Cutter;
 use crate::protocol::sse::{Change, Event, Framer, Place};
 use crate::protocol::{Adapter, Edit, Message, RequestNotes, Text, leaves, patch};
 
@@ -34,6 +36,9 @@ fn edits_of(text: &Text<'_>, editable: bool) -> Vec<Edit> {
 }
 
 fn redacted(message: &Message<'_>, body: &[u8]) -> Vec<u8> {
+    if message.fixed {
+        return body.to_vec();
+    }
     let mut edits = Vec::new();
     for part in &message.parts {
         let of_part = edits_of(&part.text, part.editable);
@@ -167,6 +172,12 @@ fn golden_files() {
             let wrote = redacted(&message, &body);
             assert!(!String::from_utf8_lossy(&wrote).contains(CARD), "{}: the card is still there", case.display());
             bless(&case.join("response.wrote"), &wrote);
+        }
+        if let Ok(stream) = fs::read(case.join("stream.frames")) {
+            // Frames are never written anew.
+            let frames = super::all(Cutter::Frames(Frames::new(1 << 20)), &stream);
+            assert_eq!(frames.iter().flat_map(|frame| frame.raw().to_vec()).collect::<Vec<_>>(), stream);
+            bless(&case.join("stream.read"), told_stream(&super::read(adapter, &notes, frames)).as_bytes());
         }
         if let Ok(stream) = fs::read(case.join("stream.sse")) {
             let read = pieces(adapter, &notes, &stream);

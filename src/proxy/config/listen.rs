@@ -41,6 +41,16 @@ pub enum Protocol {
     Gemini,
     /// MCP over Streamable HTTP.
     Mcp,
+    /// Bedrock's `Converse` and `ConverseStream`.
+    Bedrock,
+    /// A2A, both versions and both bindings.
+    A2a,
+    /// AG-UI.
+    AgUi,
+    /// The `LangGraph` server.
+    LangGraph,
+    /// Google ADK's server.
+    Adk,
     /// Any JSON or text.
     Generic,
 }
@@ -54,6 +64,11 @@ impl Protocol {
             Self::Anthropic => "anthropic",
             Self::Gemini => "gemini",
             Self::Mcp => "mcp",
+            Self::Bedrock => "bedrock",
+            Self::A2a => "a2a",
+            Self::AgUi => "ag-ui",
+            Self::LangGraph => "langgraph",
+            Self::Adk => "adk",
             Self::Generic => "generic",
         }
     }
@@ -261,16 +276,19 @@ fn upstream(section: &Section<'_>, lane: Option<Lane>, out: &mut Diagnostics) ->
 }
 
 fn protocol(section: &Section<'_>, out: &mut Diagnostics) -> Protocol {
-    const ALL: [Protocol; 6] =
-        [Protocol::Auto, Protocol::OpenAi, Protocol::Anthropic, Protocol::Gemini, Protocol::Mcp, Protocol::Generic];
-    const LATER: &[&str] = &["bedrock", "a2a", "ag-ui"];
-    if let Some(node) = section.node("protocol")
-        && let Some(word) = node.text().filter(|word| LATER.contains(word))
-    {
-        out.error("not_in_this_build", section.at("protocol"), node.span, format!("the protocol `{word}` is not in this build"))
-            .help("auto, openai, anthropic, gemini, mcp or generic; generic judges every string of a JSON body");
-        return Protocol::Auto;
-    }
+    const ALL: [Protocol; 11] = [
+        Protocol::Auto,
+        Protocol::OpenAi,
+        Protocol::Anthropic,
+        Protocol::Gemini,
+        Protocol::Bedrock,
+        Protocol::Mcp,
+        Protocol::A2a,
+        Protocol::AgUi,
+        Protocol::LangGraph,
+        Protocol::Adk,
+        Protocol::Generic,
+    ];
     let built = ALL.map(|protocol| (protocol.as_str(), protocol));
     section.word("protocol", &built, Protocol::Auto, out)
 }
