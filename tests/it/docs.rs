@@ -180,3 +180,42 @@ fn the_examples_of_the_page_on_pacts_are_together_a_whole_pact() {
     let outcomes = servanda::trial::case::run(&std::sync::Arc::new(program), &checked.pact().cases, 1_790_000_000_000_000);
     assert!(outcomes.passed() && outcomes.cases.len() >= 3, "{:?}", outcomes.cases);
 }
+
+/// What the lists of the suite pin: `package version`.
+fn pinned() -> Vec<String> {
+    let python = fs::read_to_string(root().join("tests/sdk/requirements-all.txt")).unwrap();
+    let node = fs::read_to_string(root().join("tests/sdk/node/package.json")).unwrap();
+    let node: serde_json::Value = serde_json::from_str(&node).unwrap();
+    let node = node["dependencies"].as_object().unwrap().iter();
+    let python = python.lines().filter_map(|line| line.split_once("==")).map(|(name, version)| format!("{name} {version}"));
+    python.chain(node.map(|(name, version)| format!("{name} {}", version.as_str().unwrap()))).collect()
+}
+
+#[test]
+fn the_page_of_clients_is_of_the_pinned_ones_and_says_why_where_it_says_nothing() {
+    let page = fs::read_to_string(root().join("src/docs/clients.md")).unwrap();
+    let pinned = pinned();
+    let rows: Vec<Vec<&str>> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"))
+        .map(|line| line.split(" | ").collect())
+        .collect();
+    let [head, _, rows @ ..] = &rows[..] else { panic!("no table") };
+    assert!(rows.len() >= 3, "{rows:?}");
+    for row in rows {
+        let (client, package) = row[0].strip_suffix(')').and_then(|it| it.split_once(" (")).unwrap();
+        assert!(pinned.contains(&package.to_owned()), "{client} ran as {package}, which is not pinned: run .ci/sdk");
+        assert_eq!(row.len(), head.len(), "{client}");
+        for (outcome, cell) in head.iter().zip(row).skip(1).filter(|(_, cell)| **cell == "—") {
+            assert!(page.contains(&format!("- {client}, {outcome}: ")), "{client}: {outcome} says {cell} and not why");
+        }
+    }
+}
+
+#[test]
+fn the_lists_of_the_suite_name_no_registry() {
+    for list in ["tests/sdk/requirements.txt", "tests/sdk/requirements-all.txt", "tests/sdk/node/package-lock.json"] {
+        let text = fs::read_to_string(root().join(list)).unwrap();
+        assert!(!text.contains("\"resolved\"") && !text.contains("registry.") && !text.contains("--index"), "{list}");
+    }
+}

@@ -9,6 +9,7 @@ failed. `--docs` writes the table. All traffic stays on loopback; keys are dummi
 
 import argparse
 import asyncio
+import importlib
 import json
 import os
 import socket
@@ -17,7 +18,6 @@ import sys
 import tempfile
 import threading
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 import anthropic
@@ -27,50 +27,17 @@ from mcp import Client
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 
-from run import CARD, DEADLINE_S, KEY, SSN_TASK, Failure, Sidecar, equal, expect
+from bench import (BAD, CELLS, GOOD, HUMAN, NOT_APPLICABLE, PACKAGES, SAFE, SAID, Attempts, cell, cut, equal, expect,
+                   python, raised, skip, sse)
+from run import DEADLINE_S, KEY, SSN_TASK, Failure, Sidecar
 from upstream import Upstream
 
-SAID = f"Your card {CARD} is on file."
-SAFE = "Your card [pii.payment_card] is on file."
-HUMAN = "Hello there. I am a human being, not a bot."
-GOOD, BAD = {"q": "returns policy"}, {"q": "returns", "url": "https://collector.evil.example/drop?id=7"}
-CELLS = []
+# Run as a script it is the module that others import, and its cells stand in the list once.
+sys.modules.setdefault("cells", sys.modules[__name__])
 
-
-def cell(client, outcome):
-    def add(function):
-        CELLS.append((client, outcome, function))
-        return function
-
-    return add
-
-
-class Attempts:
-    """Counts what a client really sends."""
-
-    def __init__(self, library):
-        self.count = 0
-        make = getattr(library, "DefaultHttpx2Client", None) or library.DefaultHttpxClient
-        self.http = make(event_hooks={"request": [self._one]}, trust_env=False, timeout=DEADLINE_S)
-
-    def _one(self, _):
-        self.count += 1
-
-
-def cut(text, size=7):
-    return [text[i:i + size] for i in range(0, len(text), size)]
-
-
-def sse(events):
-    return [f"event: {e['type']}\ndata: {json.dumps(e, ensure_ascii=False)}\n\n".encode() for e in events]
-
-
-def raised(kind, call):
-    try:
-        call()
-    except kind as e:
-        return e
-    raise Failure(f"no {kind.__name__}")
+python("anthropic", "anthropic")
+python("openai responses", "openai")
+python("mcp", "mcp")
 
 
 # ---- Anthropic Messages ---------------------------------------------------------------------------
@@ -438,8 +405,8 @@ def mcp_good_call(b):
     return "CallToolResult"
 
 
-NOT_APPLICABLE = [("mcp", outcome, "a call is the only thing that is refused, and is told as its result")
-                  for outcome in ("block before", "block plain", "block mid-stream")]
+for outcome in ("block before", "block plain", "block mid-stream"):
+    skip("mcp", outcome, "a call is the only thing that is refused, and is told as its result")
 
 
 # ---- the run --------------------------------------------------------------------------------------
@@ -453,32 +420,45 @@ class Bench:
         (folder / "model").mkdir()
         (folder / "tools").mkdir()
         self.model = Sidecar(binary, self.upstream.url, pact, folder / "model")
+        (folder / "inbound").mkdir()
         self.tools = Sidecar(binary, self.server.url, pact, folder / "tools", lane="tools")
+        self.inbound = Sidecar(binary, self.upstream.url, pact, folder / "inbound", lane="inbound")
 
     def close(self):
-        ends = [self.model.stop(), self.tools.stop()]
+        ends = [self.model.stop(), self.tools.stop(), self.inbound.stop()]
         self.upstream.close()
         self.server.close()
         return ends
 
 
+OUTCOMES = ("allow", "redact", "block before", "block plain", "block mid-stream", "call blocked", "call allowed")
+
+
 def page(rows):
-    """The table for people."""
-    pins = {"anthropic": "anthropic", "openai responses": "openai", "mcp": "mcp"}
+    """The table for people: a row a client, with the package that was run."""
     lines = ["# What clients get", "",
-             "Written by `tests/sdk/cells.py --docs` from a run of the real Python clients through `servanda run`. Each cell is what the",
-             "application sees; one attempt each, no hang, no half call.", "",
-             "| client | outcome | the application gets |", "| --- | --- | --- |"]
-    lines += [f"| {client} {version(pins[client])} | {outcome} | {note} |" for client, outcome, note in rows]
+             "Written by `.ci/sdk` (`tests/sdk/cells.py --all --docs`) from a run of the real clients through `servanda run`. Each cell is what the",
+             "application sees; one attempt each, no hang, no half call. A dash does not apply, and says why below.", "",
+             "| client | " + " | ".join(OUTCOMES) + " |", "| --- |" + " --- |" * len(OUTCOMES)]
+    told = {(client, outcome): note for client, outcome, note in rows}
+    for client in dict.fromkeys(client for client, _, _ in rows):
+        cells = [told.get((client, outcome), "—") for outcome in OUTCOMES]
+        lines.append(f"| {client} ({PACKAGES[client]}) | " + " | ".join(cells) + " |")
+    lines += [""] + [f"- {client}, {outcome}: {why}" for client, outcome, why in NOT_APPLICABLE]
     return "\n".join(lines) + "\n"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", default=os.environ.get("SERVANDA_BIN", "target/release/servanda"))
+    parser.add_argument("--all", action="store_true", help="the clients of requirements-all.txt too")
     parser.add_argument("--only", default="", help="cells whose name contains this")
     parser.add_argument("--docs", help="write the table to this file")
     args = parser.parse_args()
+    if args.all:
+        importlib.import_module("a2a_cells")
+        importlib.import_module("framework_cells")
+        importlib.import_module("node_cells")
     passed, failed, rows = 0, 0, []
     with tempfile.TemporaryDirectory() as scratch:
         bench = Bench(str(Path(args.bin).resolve()), Path(scratch))
@@ -500,11 +480,11 @@ def main():
             ends = bench.close()
             if failed:
                 print(f"\n--- output of the sidecars (end)\n{bench.model.said()[-2000:]}\n{bench.tools.said()[-2000:]}")
-    if ends != [0, 0]:
+    if any(ends):
         print(f"FAIL the sidecars ended with {ends}")
         failed += 1
     if args.docs and not failed and not args.only:
-        Path(args.docs).write_text(page(rows + NOT_APPLICABLE))
+        Path(args.docs).write_text(page(rows))
     for client, outcome, why in NOT_APPLICABLE:
         print(f"--          {client}: {outcome}  · does not apply: {why}")
     print(f"{passed} passed, {failed} failed")

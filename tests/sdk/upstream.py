@@ -1,8 +1,10 @@
-"""A scripted, OpenAI-compatible upstream. Standard library only, loopback only, a port of its own.
+"""A scripted upstream. Standard library only, loopback only, a port of its own.
 
-The request's `model` names the script that answers it. A script is a list of steps:
+The request's `model` names the script that answers it: in its body, in its path (`/models/NAME:…`, `/model/NAME/…`), or
+as the context of a message between agents. A script is a list of steps:
 
     bytes          written to the wire as they are, in one write, flushed
+    a function     called with the request's body; what it gives is written
     Event          waited for (bounded); lets the client decide when the upstream goes on
     float          a pause in seconds, for what no signal can show
 
@@ -10,6 +12,7 @@ The body goes out with chunked framing, one chunk a step, so that a test owns ev
 """
 
 import json
+import re
 import socket
 import socketserver
 import threading
@@ -72,10 +75,7 @@ class Upstream:
         head, body = read_request(sock)
         if head is None:
             return False
-        try:
-            model = json.loads(body).get("model")
-        except (ValueError, AttributeError):
-            model = None
+        model = named(head, body)
         script = self.scripts.get(model)
         if script is None:
             answer = json.dumps({"error": {"message": f"no script {model!r}", "type": "t", "code": "c"}}).encode()
@@ -90,15 +90,32 @@ class Upstream:
             for step in script.steps:
                 if isinstance(step, threading.Event):
                     step.wait(WAIT_S)
-                elif isinstance(step, float):
+                    continue
+                if isinstance(step, float):
                     time.sleep(step)
-                elif step:
+                    continue
+                step = step(json.loads(body)) if callable(step) else step
+                if step:
                     sock.sendall(b"%x\r\n%s\r\n" % (len(step), step))
             sock.sendall(b"0\r\n\r\n")
         except OSError:
             script.cut_off = True
             return False
         return True
+
+
+def named(head, body):
+    """The name of the script that a request asks for."""
+    found = re.search(r"/models?/([^/:?]+)", head.partition("\r\n")[0])
+    if found:
+        return found[1]
+    try:
+        body = json.loads(body)
+        said = body.get("params", body)
+        said = said.get("message", said.get("request", {}))
+        return body.get("model") or said.get("contextId") or said.get("context_id") or body.get("threadId")
+    except (ValueError, AttributeError):
+        return None
 
 
 def read_request(sock):
