@@ -203,3 +203,35 @@ pub const QUERY_LOOK_BYTES_MAX: u64 = 256 << 20;
 
 /// Words in the summary of one segment, eight bytes each. A segment of the largest size holds about so many records.
 pub const INDEX_TERMS_MAX: usize = 131_072;
+
+/// Sinks of one log. Each has a thread and a cursor of its own.
+pub const SINKS_MAX: usize = 16;
+
+/// Records of one batch for a sink.
+pub const BATCH_RECORDS_MAX: usize = 1024;
+
+/// Bytes of the records of one batch, before they are compressed. With frames, leaves and head it stays below
+/// `BATCH_MAX` even where nothing can be compressed.
+pub const BATCH_BYTES_MAX: usize = 768 << 10;
+
+/// One batch as it is sent. Brokers take messages of 1 MiB by default.
+pub const BATCH_MAX: usize = 900 << 10;
+
+/// Batches that one sink refused and that are kept aside. Who refuses more refuses everything: then nothing more is
+/// put aside, and a person has to look.
+pub const QUARANTINE_MAX: usize = 64;
+
+/// Milliseconds until a sink is tried again after its first failure; then up to twice as long each time.
+pub const SINK_BACKOFF_MS_MIN: u64 = 100;
+
+/// Milliseconds that lie at most between two tries.
+pub const SINK_BACKOFF_MS_MAX: u64 = 60_000;
+
+/// Seconds in which a sink must have answered one call.
+pub const SINK_ANSWER_SECONDS: u64 = 20;
+
+/// Seconds after which what a sink says it has is held against the local log again.
+pub const SINK_COMPARE_SECONDS: u64 = 3_600;
+
+/// Seconds that sinks get to take what is left after the log was sealed. What they do not get then, the next start sends.
+pub const SINK_DRAIN_SECONDS: u64 = 4;

@@ -60,6 +60,26 @@ pub fn evidence_gap(count: u64) {
     metrics::counter!("servanda_evidence_gap_total").increment(count);
 }
 
+/// Records that a sink acknowledged.
+pub fn sink_records(sink: &str, count: u64) {
+    metrics::counter!("servanda_evidence_sink_records_total", "sink" => sink.to_owned()).increment(count);
+}
+
+/// Signed records that a sink has not got.
+pub fn sink_lag(sink: &str, records: u64) {
+    metrics::gauge!("servanda_evidence_sink_lag_records", "sink" => sink.to_owned()).set(records as f64);
+}
+
+/// A call of a sink failed: `later`, `settings`, `refused`, `fork` or `local`.
+pub fn sink_failure(sink: &str, kind: &'static str) {
+    metrics::counter!("servanda_evidence_sink_failures_total", "sink" => sink.to_owned(), "kind" => kind).increment(1);
+}
+
+/// Segments that went at the ceiling before every sink had them.
+pub fn evidence_unshipped(segments: u64) {
+    metrics::counter!("servanda_evidence_unshipped_total").increment(segments);
+}
+
 /// A reload ended: `loaded`, `unchanged` or `refused`.
 pub fn reload(outcome: &'static str) {
     metrics::counter!("servanda_reload_total", "outcome" => outcome).increment(1);

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::export::ExportArgs;
 use super::input;
+use super::rebuild::Rebuild;
 use super::render::{Answer, CliError, Outcome, Paint, Screen, safe, safe_lines};
 use crate::base::clock::{Clock as _, SystemClock};
 use crate::base::limits::DOCUMENT_MAX;
@@ -91,6 +92,9 @@ enum Verb {
         #[command(flatten)]
         root: Root,
     },
+    /// Make one store of the evidence whole from another.
+    #[command(after_help = "Example:\n  servanda evidence rebuild -c servanda.yaml --from file --into restored")]
+    Rebuild(Rebuild),
     /// Take back the key of a log: what it signed after a head is no longer trusted.
     #[command(after_help = "Example:\n  servanda evidence revoke servanda-evidence 00000003-5be4a1f29c77 --size 1042")]
     Revoke {
@@ -225,6 +229,7 @@ impl Evidence {
                 Ok(Outcome::of(receipt.standing == Standing::Kept))
             }
             Verb::Export { export, root } => export.run(screen, &root.policy()?),
+            Verb::Rebuild(rebuild) => rebuild.run(screen),
             Verb::Revoke { dir, log, size, root_key } => {
                 let path = root_key.clone().unwrap_or_else(|| dir.join("root.key"));
                 let root = SigningKey::from_file(&path).map_err(|e| CliError::new(e.to_string()))?;

@@ -19,6 +19,7 @@ mod input;
 mod judge;
 mod keygen;
 mod packs;
+mod rebuild;
 mod render;
 mod run;
 mod scan;

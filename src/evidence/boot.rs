@@ -68,6 +68,7 @@ pub(crate) fn start(options: &LogOptions, files: Arc<dyn Files>) -> Result<(LogH
         dir: options.dir.clone(),
         keep: i64::try_from(options.keep.as_secs()).unwrap_or(i64::MAX),
         keep_bytes: options.keep_bytes,
+        shipped: Arc::clone(&options.shipped),
     };
     let found = adopt(&*files, &options.dir, &logs, &retention)?;
     let boot = boot_id(&*files, &logs)?;
@@ -121,6 +122,7 @@ pub(crate) fn start(options: &LogOptions, files: Arc<dyn Files>) -> Result<(LogH
         closed: false.into(),
         failing: false.into(),
         latest: Latest::default(),
+        shipped: Arc::clone(&options.shipped),
         spool_bytes: 0.into(),
         filling: false.into(),
         durable: 0.into(),

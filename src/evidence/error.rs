@@ -36,6 +36,8 @@ pub enum LogError {
     Uncovered(u64),
     /// The directory was written by a newer version.
     TooNew(PathBuf),
+    /// A sink cannot be made from its settings: its name, and what to write instead.
+    Sink(String, String),
     /// The thread of the log could not be started, or has ended.
     Thread,
 }
@@ -74,6 +76,7 @@ impl std::fmt::Display for LogError {
                 )
             }
             Self::TooNew(path) => write!(f, "{} was written by a newer version", path.display()),
+            Self::Sink(name, why) => write!(f, "the evidence sink `{name}`: {why}"),
             Self::Thread => f.write_str("the thread of the evidence log has ended"),
         }
     }

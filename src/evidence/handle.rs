@@ -16,6 +16,7 @@ use super::latest::{Latest, SignedHead};
 use super::merkle::leaf_hash;
 use super::privacy::{Commitment, Secrets};
 use super::record::{Completion, Exchange, Head, Int, Intervention, LogId, Record, RecordId, Text};
+use super::shipped::Shipped;
 use super::ticket::{Keeper, Ticket, promise};
 use crate::base::clock::SharedClock;
 use crate::base::limits::{LOG_QUEUE_BYTES_MAX, LOG_QUEUE_RECORDS_MAX, RECORD_HARD_MAX, RECORD_MAX};
@@ -154,6 +155,7 @@ pub(crate) struct Shared {
     /// The last write or sync failed and has not succeeded since.
     pub(crate) failing: AtomicBool,
     pub(crate) latest: Latest,
+    pub(crate) shipped: Arc<Shipped>,
     pub(crate) spool_bytes: AtomicU64,
     /// What is on disk nears what may be kept.
     pub(crate) filling: AtomicBool,
@@ -318,6 +320,11 @@ impl LogHandle {
     /// The last signed head of this log, none before its first.
     pub fn signed_head(&self) -> Option<Arc<SignedHead>> {
         self.shared.latest.get()
+    }
+
+    /// How far sinks have got with the logs of this directory.
+    pub fn shipped(&self) -> &Arc<Shipped> {
+        &self.shared.shipped
     }
 
     /// Bytes of the logs of this directory on disk, as last counted.

@@ -39,7 +39,10 @@ pub mod revoke;
 mod revoked;
 mod segment;
 pub mod shape;
+pub mod shipped;
 pub mod show;
+#[cfg(feature = "guard")]
+pub mod sink;
 mod spool;
 mod ticket;
 pub mod traffic;

@@ -1,8 +1,10 @@
 //! How a log is opened.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::shipped::Shipped;
 use crate::base::clock::{SharedClock, SystemClock};
 use crate::base::limits::LOG_QUEUE_RECORDS_MAX;
 use crate::seal::Digest;
@@ -24,9 +26,9 @@ pub struct LogOptions {
     pub checkpoint_every: Duration,
     /// Counters and a head at least so often, also when nothing happens.
     pub heartbeat_every: Duration,
-    /// Closed segments and logs older than this are removed.
+    /// Closed segments and logs older than this are removed, once every sink that must have them does.
     pub keep: Duration,
-    /// The oldest are removed while all together are larger. A segment is at most a sixteenth of it, at least 1 MiB.
+    /// The oldest are removed while all together are larger, whoever has them. A segment is at most a sixteenth of it, at least 1 MiB.
     pub keep_bytes: u64,
     /// Records that may wait for the thread; at most [`LOG_QUEUE_RECORDS_MAX`].
     pub queue_records: usize,
@@ -34,6 +36,8 @@ pub struct LogOptions {
     pub build: Option<Digest>,
     /// Digest of the configuration, for `log.open`.
     pub config: Option<Digest>,
+    /// How far sinks have got: what they lack stays beyond its age. Without sinks nothing is held back.
+    pub shipped: Arc<Shipped>,
 }
 
 impl LogOptions {
@@ -52,6 +56,7 @@ impl LogOptions {
             queue_records: LOG_QUEUE_RECORDS_MAX,
             build: None,
             config: None,
+            shipped: Arc::default(),
         }
     }
 }

@@ -4,8 +4,10 @@
 //! the first file is touched. Whoever dies in between leaves files that are said to be gone; they are
 //! sound, and go at the next look. A whole log goes in one step, by being moved aside first.
 //!
-//! Not looked at: files that are no segments, and what a sink still has to read.
+//! Where there are sinks, what they lack stays beyond its age, up to the ceiling of bytes: there the oldest goes all the
+//! same, and the record says who had not got it. Not looked at: files that are no segments.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,6 +16,7 @@ use super::keeping::Pruned;
 use super::note::Checkpoint;
 use super::segment::{self, FrameKind, HEADER, PREAMBLE_MAX, Step};
 use super::shape::{Int, Text};
+use super::shipped::Shipped;
 use crate::seal::Digest;
 
 /// The ways of a directory, and how long its logs are kept.
@@ -26,6 +29,8 @@ pub(crate) struct Retention {
     pub(crate) keep: i64,
     /// Bytes that all logs together may take.
     pub(crate) keep_bytes: u64,
+    /// How far sinks have got.
+    pub(crate) shipped: Arc<Shipped>,
 }
 
 /// What is to be done, and how much there is now.
@@ -37,6 +42,10 @@ pub(crate) struct Plan {
     steps: Vec<Going>,
     /// Bytes of all logs before anything goes.
     pub(crate) bytes: u64,
+    /// Segments that go although sinks lack them.
+    pub(crate) unshipped: u64,
+    /// Who lacks them.
+    pub(crate) lacking: BTreeSet<String>,
 }
 
 /// One thing that goes.
@@ -95,13 +104,20 @@ impl Retention {
         let mut left = plan.bytes;
         for log in all {
             let own = active.starts_with(&log.dir);
-            let may_go = |changed: i64, left: u64| now.saturating_sub(changed) > self.keep || left > self.keep_bytes;
+            let boot = log.dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             let mut gone: Vec<(PathBuf, u64)> = Vec::new();
             let mut edge = None;
             let mut pieces = log.segments.iter().peekable();
             let mut whole = !own;
             while let Some((_, path, bytes, changed)) = pieces.next() {
-                if path == active || !may_go(*changed, left) {
+                let full = left > self.keep_bytes;
+                if path == active || !(full || now.saturating_sub(*changed) > self.keep) {
+                    whole = false;
+                    break;
+                }
+                let end = pieces.peek().map(|(next, ..)| *next).or_else(|| Some(self.end_of(&log)?.0));
+                let lacking = self.shipped.lacking(&boot, end.unwrap_or(u64::MAX));
+                if !lacking.is_empty() && !full {
                     whole = false;
                     break;
                 }
@@ -113,6 +129,8 @@ impl Retention {
                     };
                     edge = Some(known);
                 }
+                plan.unshipped += u64::from(!lacking.is_empty());
+                plan.lacking.extend(lacking);
                 left = left.saturating_sub(*bytes);
                 gone.push((path.clone(), *bytes));
             }

@@ -386,10 +386,17 @@ impl Writer {
         if plan.is_empty() {
             return Ok(());
         }
+        let mut reason = "keep".to_owned();
+        if plan.unshipped > 0 {
+            let lacking = plan.lacking.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            tracing::error!(segments = plan.unshipped, lacking, "evidence goes that sinks have not got: the room for it is full");
+            telemetry::evidence_unshipped(plan.unshipped);
+            reason = format!("keep.local_max; not at: {lacking}");
+        }
         for pruned in plan.pruned.chunks(RECORD_ARRAY_MAX) {
             self.append(Record::from(ConfigChange {
                 pruned: pruned.to_vec(),
-                reason: Some(Text::from("keep")),
+                reason: Some(Text::from(reason.as_str())),
                 subject: Text::from("retention"),
                 ..ConfigChange::default()
             }))?;

@@ -1,7 +1,7 @@
 //! Builds the parts in order and runs them; the only file of the sidecar that starts long-lived tasks.
 //!
-//! Order of the start: evidence, pact, sockets, traffic. Order of the end: readiness off, no more
-//! connections, streams drain to a deadline, evidence is sealed.
+//! Order of the start: evidence and its sinks, pact, sockets, traffic. Order of the end: readiness off, no more
+//! connections, streams drain to a deadline, evidence is sealed, sinks take what is left of it to a deadline.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,9 +14,11 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use crate::base::clock::SharedClock;
-use crate::base::limits::STORE_LOOK_SECONDS_MAX;
+use crate::base::limits::{SINK_DRAIN_SECONDS, STORE_LOOK_SECONDS_MAX};
 use crate::engine::session::Sessions;
 use crate::evidence::log::{Log, LogOptions};
+use crate::evidence::sink::Sinks;
+use crate::evidence::sink::run::shipped;
 use crate::guard::Budget;
 use crate::guard::layer::Notice;
 
@@ -75,6 +77,7 @@ pub struct Sidecar {
     wishes: mpsc::Sender<Wish>,
     refusals: Arc<Refusals>,
     log: Log,
+    sinks: Arc<Sinks>,
 }
 
 /// How a sidecar ended.
@@ -115,6 +118,8 @@ impl Sidecar {
         let Setup { config, path, clock, notice } = setup;
         let metrics = metrics::exporter().ok();
         let log = open_log(&config, &clock)?;
+        let sinks = Sinks::start(&log.handle(), &config.evidence.dir, &config.evidence.sinks, &clock);
+        let sinks = Arc::new(sinks.map_err(|error| ProxyError::Evidence(error.to_string()))?);
         let state = Shared::default();
         let told = Teller { state: state.clone(), log: Some(log.handle()), clock: Arc::clone(&clock) };
         // Reading, compiling and fetching wait: not on a thread that serves.
@@ -161,6 +166,7 @@ impl Sidecar {
             log: Some(log.handle()),
             evidence: Arc::new(config.evidence.dir.clone()),
             reading: Arc::new(Semaphore::new(1)),
+            sinks: Arc::clone(&sinks),
             clock: Arc::clone(&clock),
         };
         let admin = admin_socket.local_addr().map_err(|why| cannot_bind("admin", config.admin.bind, why))?;
@@ -191,7 +197,7 @@ impl Sidecar {
         });
         tasks.spawn(Reloads::start(reloader, common, guarded, inbox, state.clone(), clock)?.run());
         let token = made.then(|| config.admin.token_file.clone());
-        Ok(Self { serving, admin, token, tasks, drain, state, wishes, refusals, log })
+        Ok(Self { serving, admin, token, tasks, drain, state, wishes, refusals, log, sinks })
     }
 
     /// Where it listens, by name of the listener.
@@ -260,7 +266,15 @@ impl Sidecar {
         }
         self.tasks.shutdown().await;
         self.refusals.settle();
-        let sealed = tokio::task::spawn_blocking(move || self.log.close()).await;
+        let sealed = tokio::task::spawn_blocking(move || {
+            let sealed = self.log.close();
+            // What is not sealed is not whole: the next start sends it.
+            if sealed.is_ok() {
+                self.sinks.end(Duration::from_secs(SINK_DRAIN_SECONDS));
+            }
+            sealed
+        });
+        let sealed = sealed.await;
         match sealed {
             Ok(Ok(records)) => Ok(Ended { cut_off, records }),
             Ok(Err(error)) => Err(ProxyError::Evidence(format!("the evidence log could not be sealed: {error}"))),
@@ -275,6 +289,7 @@ fn open_log(config: &Config, clock: &SharedClock) -> Result<Log, ProxyError> {
         clock: Arc::clone(clock),
         keep: config.evidence.keep,
         keep_bytes: config.evidence.keep_bytes,
+        shipped: shipped(&config.evidence.dir, &config.evidence.sinks),
         ..LogOptions::new(&config.evidence.dir)
     };
     Log::open_with(options).map_err(|error| {

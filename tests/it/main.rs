@@ -45,6 +45,7 @@ mod refusals;
 mod reload;
 mod schemas;
 mod sidecar;
+mod sinks;
 mod smuggle;
 mod sockets;
 mod spared;

@@ -3,7 +3,11 @@
 use serde_json::{Value, json};
 
 use super::{closed, count, date, did, head, list, map, one_or_many, text, words};
+use crate::base::limits::SINKS_MAX;
 use crate::base::names::{Lane, Mode};
+use crate::evidence::shipped::Level;
+use crate::evidence::sink::settings::Shape;
+use crate::evidence::sink::table::{Row, TABLE};
 use crate::guard::Expired;
 
 /// `32MiB`, or bytes.
@@ -55,7 +59,7 @@ pub(super) fn schema() -> Value {
                     "root_key": text(),
                     "when_full": words(["block", "pass_with_gap"]),
                     "keep": closed(json!({"local": duration(), "local_max": size()}), &[]),
-                    "sinks": {"type": "array"},
+                    "sinks": {"type": "array", "maxItems": SINKS_MAX, "items": {"oneOf": sinks()}},
                 }),
                 &[],
             ),
@@ -68,6 +72,32 @@ pub(super) fn schema() -> Value {
         &["version", "listen"],
     );
     head("Sidecar", "Configuration of `servanda run`.", body)
+}
+
+/// One shape for each kind, made from the table of kinds.
+fn sinks() -> Vec<Value> {
+    let shape = |row: &Row| {
+        let mut keys = serde_json::Map::new();
+        keys.insert("name".to_owned(), json!({"type": "string", "pattern": "^[a-z0-9_-]{1,40}$"}));
+        for switch in ["required", "archive"] {
+            keys.insert(switch.to_owned(), json!({"type": "boolean"}));
+        }
+        keys.insert("level".to_owned(), words(Level::ALL.iter().map(|(word, _)| *word)));
+        for key in row.keys {
+            let mut value = match key.shape {
+                Shape::Text | Shape::Path => text(),
+                Shape::Word(all) => words(all.iter().copied()),
+            };
+            if let Some(value) = value.as_object_mut() {
+                value.insert("description".to_owned(), key.means.into());
+            }
+            keys.insert(key.name.to_owned(), value);
+        }
+        let needed: Vec<&str> = row.keys.iter().filter(|key| key.needed).map(|key| key.name).collect();
+        let own = closed(Value::Object(keys), &needed);
+        closed(json!({row.kind: own}), &[row.kind])
+    };
+    TABLE.iter().map(shape).collect()
 }
 
 fn route() -> Value {

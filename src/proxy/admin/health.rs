@@ -56,6 +56,10 @@ pub(super) async fn ready(State(context): State<Context>) -> Response {
     if failing {
         notes.push("the evidence log cannot be written".into());
     }
+    for sink in context.sinks.status().iter().filter(|sink| sink.state.needs_a_person()) {
+        notes
+            .push(format!("the evidence sink `{}` takes nothing: {}", sink.name, sink.why.as_deref().unwrap_or_default()).into());
+    }
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = json!({
         "ready": ready,

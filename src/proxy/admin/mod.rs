@@ -25,6 +25,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::base::clock::SharedClock;
 use crate::evidence::log::LogHandle;
+use crate::evidence::sink::Sinks;
 use crate::guard::Fulfilment;
 use crate::program::Live;
 
@@ -61,6 +62,7 @@ pub(super) struct Context {
     pub(super) evidence: Arc<std::path::PathBuf>,
     /// One question at a time reads the log.
     pub(super) reading: Arc<Semaphore>,
+    pub(super) sinks: Arc<Sinks>,
     pub(super) clock: SharedClock,
 }
 

@@ -22,6 +22,7 @@ pub(super) async fn status(State(context): State<Context>) -> Json<Value> {
             "spool_bytes": log.spool_bytes(),
             "filling": log.is_filling(),
             "failing": log.is_failing(),
+            "sinks": context.sinks.status(),
             "checkpoint": log.signed_head().map(|signed| json!({
                 "origin": signed.head.origin,
                 "size": signed.head.size,

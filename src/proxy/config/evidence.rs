@@ -1,13 +1,15 @@
-//! `evidence`: where the signed log lives and how long it stays.
+//! `evidence`: where the signed log lives, how long it stays, and who gets a copy.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::base::diagnostic::Diagnostics;
 use crate::base::limits::{EVIDENCE_KEEP_BYTES, EVIDENCE_KEEP_SECONDS};
+use crate::evidence::sink::Wanted;
 use crate::guard::WhenFull;
 
 use super::read::Section;
+use super::sinks;
 
 /// The evidence log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub struct Evidence {
     pub keep: Duration,
     /// Most bytes that sealed segments take.
     pub keep_bytes: u64,
+    /// Other stores that get a copy.
+    pub sinks: Vec<Wanted>,
 }
 
 impl Evidence {
@@ -33,6 +37,7 @@ impl Evidence {
             when_full: WhenFull::Block,
             keep: Duration::from_secs(EVIDENCE_KEEP_SECONDS),
             keep_bytes: EVIDENCE_KEEP_BYTES,
+            sinks: Vec::new(),
         }
     }
 }
@@ -43,14 +48,6 @@ pub(super) const DEFAULT_DIR: &str = "servanda-evidence";
 /// Reads the section.
 pub(super) fn read(root: &Section<'_>, base: &Path, out: &mut Diagnostics) -> Evidence {
     let section = Section::open(root.node("evidence"), "evidence", &["dir", "root_key", "when_full", "keep", "sinks"], out);
-    if section.node("sinks").is_some() && !section.list("sinks", usize::MAX, out).is_empty() {
-        section.refuse(
-            "sinks",
-            "evidence sinks are not in this build",
-            "remove `sinks`: the log is kept in `evidence.dir`, sealed and verifiable; copy or mount that folder",
-            out,
-        );
-    }
     let dir = section.path("dir", base, out).unwrap_or_else(|| base.join(DEFAULT_DIR));
     let default = Evidence::at(dir);
     let keep = Section::open(section.node("keep"), section.at("keep"), &["local", "local_max"], out);
@@ -64,6 +61,7 @@ pub(super) fn read(root: &Section<'_>, base: &Path, out: &mut Diagnostics) -> Ev
         ),
         keep: keep.duration("local", default.keep, out),
         keep_bytes: keep.size("local_max", default.keep_bytes, out),
+        sinks: sinks::read(&section, base, out),
         dir: default.dir,
     }
 }

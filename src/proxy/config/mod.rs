@@ -11,6 +11,7 @@ mod listen;
 mod process;
 mod read;
 mod route;
+mod sinks;
 mod store;
 mod trust;
 mod value;

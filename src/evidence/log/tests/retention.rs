@@ -253,3 +253,66 @@ fn the_disk_does_not_grow_by_a_segment_a_killed_boot() {
         before = used;
     }
 }
+
+/// What a sink has not got stays beyond its age, and goes once it has it.
+#[test]
+fn what_a_sink_lacks_outlives_its_age() {
+    use crate::evidence::shipped::{Hold, Shipped};
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Simulated::new(1);
+    let (mut options, clock) = options(dir.path());
+    options.keep = std::time::Duration::from_secs(86_400);
+    let hold = |sink: &str, archive| Hold { sink: sink.to_owned(), required: true, archive };
+    let shipped = Arc::new(Shipped::new(vec![hold("bus", false), hold("store", true)]));
+    options.shipped = shipped.clone();
+    closed(dir.path(), &disk, &clock);
+    let boot = |path: &std::path::Path| path.parent().unwrap().file_name().unwrap().to_str().unwrap().to_owned();
+    let first = disk.content().keys().find(|path| path.ends_with("origin")).map(|path| boot(path)).unwrap();
+    let log = Log::open_in(&options, Arc::new(disk.clone()), None).unwrap();
+    let logs = || disk.content().keys().filter(|path| path.ends_with("origin")).count();
+    let look = || {
+        clock.advance_us(61_000_000);
+        log.handle().flush().wait().unwrap();
+        logs()
+    };
+    clock.advance_us(9 * DAY_US);
+    assert_eq!(look(), 2);
+    shipped.note("bus", &first, 1_000);
+    assert_eq!(look(), 2, "the archive has nothing yet");
+    shipped.note("store", &first, 1);
+    assert_eq!(look(), 2, "nor the end of the log");
+    shipped.note("store", &first, 1_000);
+    assert_eq!(look(), 1);
+    log.close().unwrap();
+    disk.dump();
+    let report = verify(dir.path(), &Policy::default()).unwrap();
+    assert!(report.is_valid(), "{}", report.text());
+}
+
+/// At the ceiling the oldest goes whoever lacks it, and the record says who that was.
+#[test]
+fn the_ceiling_holds_and_says_who_lacked_what_went() {
+    use crate::evidence::shipped::{Hold, Shipped};
+    let dir = tempfile::tempdir().unwrap();
+    let (mut options, clock) = options(dir.path());
+    options.keep_bytes = 3 * SEGMENT_MIN;
+    let hold = Hold { sink: "store".to_owned(), required: true, archive: true };
+    options.shipped = Arc::new(Shipped::new(vec![hold]));
+    let log = Log::open_with(&options).unwrap();
+    for _ in 0..8 {
+        fill(&log, 1_000);
+        clock.advance_us(2_000_000);
+        assert!(bytes(dir.path()) <= options.keep_bytes + 2 * SEGMENT_MIN);
+    }
+    let own = newest(dir.path());
+    assert!(segments(&own)[0].0 > 0);
+    log.close().unwrap();
+    let mut said = 0;
+    frames(&own, &mut |_, _, bytes| {
+        said += usize::from(String::from_utf8_lossy(bytes).contains("keep.local_max; not at: store"));
+        true
+    })
+    .unwrap();
+    assert!(said > 0);
+    assert!(verify(dir.path(), &Policy::default()).unwrap().is_valid());
+}

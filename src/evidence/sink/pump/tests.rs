@@ -1,0 +1,442 @@
+//! The driver against a store that fails in every way, step by step, under a clock that is moved by hand.
+
+use super::*;
+use crate::base::limits::{QUARANTINE_MAX, SINK_BACKOFF_MS_MAX};
+use crate::evidence::log::Log;
+use crate::evidence::shipped::Hold;
+use crate::evidence::sink::conformance::batches;
+use crate::evidence::sink::sample::{Memory, Sample, forged};
+use crate::evidence::sink::status::SinkStatus;
+
+/// A driver of a store in memory, beside the log of a sample.
+struct Driven {
+    pump: Pump,
+    told: Told,
+    shipped: Arc<Shipped>,
+}
+
+fn drive(sample: &Sample, store: &Memory, level: Level, journal: Option<LogHandle>) -> Driven {
+    let told = Told::new(SinkStatus {
+        name: "memory".to_owned(),
+        kind: "memory",
+        state: State::Starting,
+        why: None,
+        level,
+        required: true,
+        archive: true,
+        lag_records: 0,
+        delivered_records: 0,
+        delivered_batches: 0,
+        failures: 0,
+        quarantined: 0,
+    });
+    let hold = Hold { sink: "memory".to_owned(), required: true, archive: true };
+    let shipped = Arc::new(Shipped::new(vec![hold]));
+    let plan = Plan {
+        name: "memory".to_owned(),
+        level,
+        gives: Level::Durable,
+        dir: sample.dir.path().to_owned(),
+        clock: sample.clock.clone(),
+        shipped: shipped.clone(),
+        journal,
+        told: told.clone(),
+        seed: 1,
+    };
+    Driven { pump: Pump::new(plan, Box::new(store.clone())), told, shipped }
+}
+
+fn live(log: &Log) -> Live {
+    let handle = log.handle();
+    Live {
+        boot: super::super::batch::boot_of(handle.origin()).to_owned(),
+        signed: handle.signed_head().unwrap().head.size,
+        sealed: false,
+    }
+}
+
+/// No log lives: all are to be read to their ends.
+fn ended() -> Live {
+    Live { boot: String::new(), signed: 0, sealed: true }
+}
+
+impl Driven {
+    /// Turns until it has nothing to do; waits are passed over by moving the clock.
+    fn settle(&mut self, sample: &Sample, live: &Live) {
+        for _ in 0..10_000 {
+            match self.pump.turn(live) {
+                Turn::Again => {}
+                Turn::Wait(wait) => {
+                    if matches!(self.told.now().state, State::Current | State::Fork) {
+                        return;
+                    }
+                    sample.clock.advance_us(wait.as_micros() as u64 + 1);
+                }
+            }
+        }
+        panic!("it never settles: {:?}", self.told.now());
+    }
+}
+
+fn whole(sample: &Sample) -> Vec<(String, Vec<(u64, u64)>)> {
+    let ranges = |log: &PathBuf| {
+        let all = batches(log);
+        (all[0].origin().to_owned(), all.iter().map(|b| (b.first(), b.last())).collect())
+    };
+    sample.logs().iter().map(ranges).collect()
+}
+
+fn assert_complete(sample: &Sample, store: &Memory) {
+    for (origin, ranges) in whole(sample) {
+        assert_eq!(store.ranges(&origin), ranges);
+    }
+}
+
+#[test]
+fn what_is_signed_is_sent_in_order_and_once_over_restarts() {
+    let (sample, store) = (Sample::new(), Memory::default());
+    let log = sample.log();
+    let mut driven = drive(&sample, &store, Level::Durable, Some(log.handle()));
+    for count in [2, 0, 1_500] {
+        sample.write(&log, count);
+        driven.settle(&sample, &live(&log));
+        let at = live(&log);
+        assert_eq!(driven.told.now().lag_records, 0);
+        assert!(driven.shipped.lacking(&at.boot, at.signed).is_empty(), "an idle sink has saved its cursor");
+        assert_eq!(driven.shipped.lacking(&at.boot, at.signed + 1), ["memory"]);
+    }
+    drop(driven);
+    sample.write(&log, 3);
+    let before = store.with(|store| store.deliveries);
+    let mut driven = drive(&sample, &store, Level::Durable, None);
+    driven.settle(&sample, &live(&log));
+    assert_eq!(store.with(|store| store.deliveries), before + 1, "only what is new");
+    // The next start of the process finishes the log of this one, then goes on with its own.
+    let boot = live(&log).boot;
+    log.close().unwrap();
+    let log = sample.log();
+    sample.write(&log, 1);
+    let mut driven = drive(&sample, &store, Level::Durable, None);
+    driven.settle(&sample, &live(&log));
+    assert!(driven.pump.cursor.logs[&boot].done, "the old log is finished before the new one is followed");
+    log.close().unwrap();
+    driven.settle(&sample, &ended());
+    assert_complete(&sample, &store);
+    assert_eq!(driven.told.now().failures, 0);
+}
+
+#[test]
+fn a_lost_cursor_and_a_lost_answer_send_nothing_twice() {
+    let (sample, store) = (Sample::new(), Memory::default());
+    let log = sample.log();
+    for _ in 0..6 {
+        sample.write(&log, 2);
+    }
+    store.with(|store| store.lost_acks = 3);
+    let mut driven = drive(&sample, &store, Level::Durable, None);
+    driven.settle(&sample, &live(&log));
+    assert_eq!(driven.told.now().failures, 3);
+    let deliveries = store.with(|store| store.deliveries);
+    assert_eq!(deliveries, 7, "the store was asked what became of it");
+    std::fs::remove_dir_all(sample.dir.path().join("cursors")).unwrap();
+    drive(&sample, &store, Level::Durable, None).settle(&sample, &live(&log));
+    std::fs::write(Cursor::path(sample.dir.path(), "memory"), "garbage").unwrap();
+    let mut driven = drive(&sample, &store, Level::Durable, None);
+    driven.settle(&sample, &live(&log));
+    assert_eq!(store.with(|store| store.deliveries), deliveries);
+    let at = live(&log);
+    assert!(driven.shipped.lacking(&at.boot, at.signed).is_empty());
+}
+
+#[test]
+fn a_store_that_is_away_costs_nothing_but_lag() {
+    let (sample, store) = (Sample::new(), Memory::default());
+    store.with(|store| store.closed = true);
+    let log = sample.log();
+    let mut driven = drive(&sample, &store, Level::Durable, None);
+    let mut longest = Duration::ZERO;
+    for _ in 0..40 {
+        sample.write(&log, 1);
+        let Turn::Wait(wait) = driven.pump.turn(&live(&log)) else { panic!("it does not wait") };
+        longest = longest.max(wait);
+        // Not before its time.
+        let failures = driven.told.now().failures;
+        driven.pump.turn(&live(&log));
+        assert_eq!(driven.told.now().failures, failures);
+        sample.clock.advance_us(wait.as_micros() as u64 + 1);
+    }
+    let status = driven.told.now();
+    assert_eq!((status.state, status.failures), (State::Waiting, 40));
+    assert!(status.lag_records >= 40 && status.why.unwrap().contains("nobody answers"));
+    assert!(longest > Duration::from_secs(1) && longest <= Duration::from_millis(SINK_BACKOFF_MS_MAX));
+    store.with(|store| store.closed = false);
+    driven.settle(&sample, &live(&log));
+    assert_eq!(driven.told.now().lag_records, 0);
+    log.close().unwrap();
+    driven.settle(&sample, &ended());
+    assert_complete(&sample, &store);
+}
+
+#[test]
+fn what_a_store_lost_is_sent_again_at_the_next_comparison() {
+    let (sample, store) = (Sample::new(), Memory::default());
+    let log = sample.log();
+    let mut driven = drive(&sample, &store, Level::Durable, Some(log.handle()));
+    for _ in 0..5 {
+        sample.write(&log, 2);
+    }
+    driven.settle(&sample, &live(&log));
+    let at = live(&log);
+    // The broker is struck by a power cut and has lost its last batches, which it had acknowledged.
+    store.with(|store| {
+        store.batches.pop_last();
+        store.batches.pop_last();
+    });
+    driven.settle(&sample, &at);
+    assert!(driven.shipped.lacking(&at.boot, at.signed).is_empty(), "nobody has noticed yet");
+    sample.clock.advance_us((SINK_COMPARE_SECONDS + 1) * 1_000_000);
+    assert_eq!(driven.pump.turn(&at), Turn::Again);
+    assert_eq!(driven.shipped.lacking(&at.boot, at.signed), ["memory"], "retention hears of it before anything is sent");
+    driven.settle(&sample, &at);
+    assert!(driven.shipped.lacking(&at.boot, at.signed).is_empty());
+    // All of it.
+    store.with(|store| store.batches.clear());
+    sample.clock.advance_us((SINK_COMPARE_SECONDS + 1) * 1_000_000);
+    driven.settle(&sample, &at);
+    log.close().unwrap();
+    driven.settle(&sample, &ended());
+    assert_complete(&sample, &store);
+    // It stands in the log what happened.
+    let notes = batches(&sample.logs()[0]);
+    let notes: Vec<String> = notes
+        .iter()
+        .flat_map(Batch::records)
+        .map(|(_, record)| String::from_utf8(record.to_vec()).unwrap())
+        .filter(|record| record.contains("\"subject\":\"sink\""))
+        .collect();
+    assert_eq!(notes.len(), 2, "{notes:?}");
+    assert!(notes.iter().all(|note| note.contains("the store lost")));
+}
+
+#[test]
+fn a_store_with_other_records_is_left_as_it_is() {
+    let (sample, store) = (Sample::new(), Memory::default());
+    let log = sample.log();
+    sample.write(&log, 2);
+    log.close().unwrap();
+    let forged = forged(&batches(&sample.logs()[0]));
+    let origin = forged[0].origin().to_owned();
+    store.with(|store| store.batches.insert((origin.clone(), 0), forged[0].clone()));
+    let mut driven = drive(&sample, &store, Level::Durable, None);
+    driven.settle(&sample, &ended());
+    let status = driven.told.now();
+    assert!(status.state == State::Fork && status.why.unwrap().contains("other records"));
+    sample.clock.advance_us((SINK_COMPARE_SECONDS + 1) * 1_000_000);
+    for _ in 0..10 {
+        assert_eq!(driven.pump.turn(&ended()), Turn::Wait(IDLE));
+    }
+    assert_eq!(store.with(|store| (store.deliveries, store.batches[&(origin, 0)].id())), (0, forged[0].id()));
+    assert_eq!(driven.shipped.lacking(super::super::batch::boot_of(forged[0].origin()), 1), ["memory"]);
+}
+
+#[test]
+fn a_refused_batch_goes_aside_and_the_others_pass() {
+    let (sample, store) = (Sample::new(), Memory::default());
+    let log = sample.log();
+    for _ in 0..4 {
+        sample.write(&log, 2);
+    }
+    store.with(|store| store.poison = Some(5));
+    let mut driven = drive(&sample, &store, Level::Durable, Some(log.handle()));
+    driven.settle(&sample, &live(&log));
+    let origin = log.handle().origin().to_owned();
+    let kept = store.ranges(&origin);
+    let holes: Vec<(u64, u64)> =
+        kept.iter().zip(kept.iter().skip(1)).filter(|(a, b)| a.1 + 1 < b.0).map(|(a, b)| (a.1 + 1, b.0 - 1)).collect();
+    assert!(holes.len() == 1 && (holes[0].0..=holes[0].1).contains(&5), "{kept:?}");
+    let folder = quarantine::folder(sample.dir.path(), "memory");
+    let mut names: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().path()).collect();
+    names.sort();
+    let put = Batch::parse(&std::fs::read(&names[0]).unwrap()).unwrap();
+    assert_eq!((put.first(), put.last()), holes[0]);
+    assert_eq!(std::fs::read_to_string(&names[1]).unwrap(), "poison\n");
+    let status = driven.told.now();
+    assert_eq!((status.state, status.quarantined, status.lag_records), (State::Current, 1, 0));
+    // It is here, aside, so the log may go.
+    let at = live(&log);
+    assert!(driven.shipped.lacking(&at.boot, at.signed).is_empty());
+}
+
+#[test]
+fn who_refuses_everything_is_no_longer_asked_to() {
+    let (sample, store) = (Sample::new(), Memory::default());
+    let log = sample.log();
+    for _ in 0..QUARANTINE_MAX + 3 {
+        sample.write(&log, 1);
+    }
+    let mut driven = drive(&sample, &store, Level::Durable, None);
+    store.with(|store| store.faults.extend(vec![Fault::Refused { why: "no".to_owned(), too_large: false }; QUARANTINE_MAX + 1]));
+    for _ in 0..QUARANTINE_MAX + 10 {
+        if driven.pump.turn(&live(&log)) != Turn::Again {
+            break;
+        }
+    }
+    let status = driven.told.now();
+    assert!(status.state == State::Settings && status.why.as_ref().unwrap().contains("clear it"), "{status:?}");
+    assert_eq!(quarantine::count(sample.dir.path(), "memory"), QUARANTINE_MAX);
+    // Once the reason is gone it goes on.
+    driven.settle(&sample, &live(&log));
+    assert_eq!(driven.told.now().lag_records, 0);
+}
+
+#[test]
+fn what_is_too_large_is_sent_in_halves() {
+    let (sample, store) = (Sample::new(), Memory::default());
+    store.with(|store| store.most = Some(3));
+    let log = sample.log();
+    sample.write(&log, 10);
+    let mut driven = drive(&sample, &store, Level::Durable, None);
+    driven.settle(&sample, &live(&log));
+    let ranges = store.ranges(log.handle().origin());
+    assert!(ranges.iter().all(|(first, last)| last - first < 3));
+    assert!(ranges.iter().zip(ranges.iter().skip(1)).all(|(a, b)| a.1 + 1 == b.0), "{ranges:?}");
+    assert_eq!(ranges.last().unwrap().1 + 1, live(&log).signed);
+    assert_eq!(driven.told.now().quarantined, 0);
+}
+
+#[test]
+fn verified_means_that_it_was_read_back() {
+    let (sample, store) = (Sample::new(), Memory::default());
+    let log = sample.log();
+    sample.write(&log, 2);
+    let mut driven = drive(&sample, &store, Level::Verified, None);
+    driven.settle(&sample, &live(&log));
+    let at = live(&log);
+    assert!(driven.shipped.lacking(&at.boot, at.signed).is_empty());
+    // A store that gives other bytes back than it was given.
+    let origin = log.handle().origin().to_owned();
+    sample.write(&log, 2);
+    let wrong = store.with(|store| store.batches[&(origin.clone(), 0)].clone());
+    struct Liar(Memory, Batch);
+    impl Sink for Liar {
+        fn open(&mut self) -> Result<(), Fault> {
+            self.0.open()
+        }
+        fn deliver(&mut self, batch: &Batch) -> Result<Level, Fault> {
+            self.0.deliver(batch)
+        }
+        fn head(&mut self, origin: &str) -> Result<Held, Fault> {
+            self.0.head(origin)
+        }
+        fn read(&mut self, _: &str, _: u64) -> Result<Option<Vec<u8>>, Fault> {
+            Ok(Some(self.1.wire().to_vec()))
+        }
+        fn logs(&mut self) -> Result<Vec<String>, Fault> {
+            self.0.logs()
+        }
+    }
+    driven.pump.sink = Box::new(Liar(store, wrong));
+    driven.settle(&sample, &live(&log));
+    assert_eq!(driven.told.now().state, State::Fork);
+    assert_eq!(driven.shipped.lacking(&at.boot, at.signed + 1), ["memory"]);
+}
+
+#[test]
+fn what_cannot_be_read_here_is_left_out_and_said() {
+    let (sample, store) = (Sample::new(), Memory::default());
+    let log = sample.log();
+    sample.write(&log, 3);
+    log.close().unwrap();
+    let dir = sample.logs().remove(0);
+    let path = dir.join("seg-00000000000000000000.log");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(8).position(|w| w == b"agents:1").unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    let mut driven = drive(&sample, &store, Level::Durable, None);
+    driven.settle(&sample, &ended());
+    let origin = LogReader::open(&dir).unwrap().card().origin.clone();
+    let ranges = store.ranges(&origin);
+    let sent: Vec<u64> = ranges.iter().flat_map(|(first, last)| *first..=*last).collect();
+    let last = ranges.last().unwrap().1;
+    assert_eq!((0..=last).filter(|index| !sent.contains(index)).count(), 1);
+    assert!(driven.pump.cursor.logs.values().all(|reached| reached.done));
+}
+
+/// What was sent and is damaged here afterwards is neither missed nor sent again.
+#[test]
+fn damage_behind_the_cursor_stops_nothing() {
+    let (sample, store) = (Sample::new(), Memory::default());
+    let log = sample.log();
+    sample.write(&log, 3);
+    drive(&sample, &store, Level::Durable, None).settle(&sample, &live(&log));
+    let path = sample.logs()[0].join("seg-00000000000000000000.log");
+    let bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(8).position(|w| w == b"agents:1").unwrap();
+    let file = std::fs::File::options().write(true).open(&path).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &[bytes[at] ^ 1], at as u64).unwrap();
+    sample.write(&log, 2);
+    let mut driven = drive(&sample, &store, Level::Durable, None);
+    driven.settle(&sample, &live(&log));
+    let ranges = store.ranges(log.handle().origin());
+    assert!(ranges.iter().zip(ranges.iter().skip(1)).all(|(a, b)| a.1 + 1 == b.0), "{ranges:?}");
+    assert_eq!(ranges.last().unwrap().1 + 1, live(&log).signed);
+    assert_eq!((store.with(|store| store.deliveries), driven.told.now().failures), (3, 0));
+}
+
+/// Who holds more of a log than was signed of it got that from somebody else.
+#[test]
+fn a_store_that_is_ahead_of_the_log_being_written_is_a_fork() {
+    let (sample, store) = (Sample::new(), Memory::default());
+    let log = sample.log();
+    sample.write(&log, 3);
+    drive(&sample, &store, Level::Durable, None).settle(&sample, &live(&log));
+    std::fs::remove_dir_all(sample.dir.path().join("cursors")).unwrap();
+    let mut driven = drive(&sample, &store, Level::Durable, None);
+    driven.settle(&sample, &Live { signed: 1, ..live(&log) });
+    assert_eq!(driven.told.now().state, State::Fork);
+}
+
+/// A naive model: whatever a store does wrong and whenever we die, in the end it has each record once.
+#[test]
+fn in_the_end_every_record_is_there_once() {
+    for seed in 0..12u64 {
+        let mut dice = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut roll = move |sides: u64| {
+            dice ^= dice << 13;
+            dice ^= dice >> 7;
+            dice ^= dice << 17;
+            dice % sides
+        };
+        let (sample, store) = (Sample::new(), Memory::default());
+        let mut log = sample.log();
+        let mut driven = drive(&sample, &store, Level::Durable, None);
+        for _ in 0..60 {
+            match roll(10) {
+                0 => store.with(|store| store.lost_acks += 1),
+                1 => store.with(|store| store.faults.push_back(Fault::later("busy"))),
+                2 => store.with(|store| store.closed = !store.closed),
+                3 => driven = drive(&sample, &store, Level::Durable, None),
+                4 => {
+                    log.close().unwrap();
+                    log = sample.log();
+                }
+                5 => {
+                    store.with(|store| store.batches.pop_last());
+                    driven = drive(&sample, &store, Level::Durable, None);
+                }
+                6 => drop(std::fs::remove_file(Cursor::path(sample.dir.path(), "memory"))),
+                _ => sample.write(&log, roll(5) as usize),
+            }
+            for _ in 0..roll(6) {
+                if let Turn::Wait(wait) = driven.pump.turn(&live(&log)) {
+                    sample.clock.advance_us(wait.as_micros() as u64 + 1);
+                }
+            }
+        }
+        store.with(|store| store.closed = false);
+        log.close().unwrap();
+        drive(&sample, &store, Level::Durable, None).settle(&sample, &ended());
+        assert_complete(&sample, &store);
+    }
+}

@@ -1,0 +1,98 @@
+//! `evidence.sinks`: other stores that get a copy of the log, by the table of their kinds.
+
+use std::path::Path;
+
+use crate::base::diagnostic::Diagnostics;
+use crate::base::document::{Node, Value};
+use crate::base::limits::SINKS_MAX;
+use crate::evidence::shipped::Level;
+use crate::evidence::sink::settings::{Settings, Shape};
+use crate::evidence::sink::table::{Row, TABLE, Wanted, is_name};
+
+use super::read::Section;
+
+/// Keys that every sink has.
+const COMMON: [&str; 4] = ["name", "required", "archive", "level"];
+
+/// Reads the list; each entry is a map from a kind to its keys.
+pub(super) fn read(evidence: &Section<'_>, base: &Path, out: &mut Diagnostics) -> Vec<Wanted> {
+    let kinds: Vec<&str> = TABLE.iter().map(|row| row.kind).collect();
+    let mut all: Vec<Wanted> = Vec::new();
+    for (at, item) in evidence.list("sinks", SINKS_MAX, out).iter().enumerate() {
+        let path = format!("{}[{at}]", evidence.at("sinks"));
+        let entry = Section::open(Some(item), path.clone(), &kinds, out);
+        let mut found = TABLE.iter().filter_map(|row| Some((row, entry.node(row.kind)?)));
+        let (Some((row, node)), None) = (found.next(), found.next()) else {
+            if entry.given() && item.entries().len() != 1 {
+                out.error("wrong_type", path, item.span, "a sink is a map with one key, its kind")
+                    .help(format!("such as file: {{dir: /mnt/archive}}; kinds: {}", kinds.join(", ")));
+            }
+            continue;
+        };
+        if row.make.is_none() {
+            let why = format!("the evidence sink `{}` is not in this build", row.kind);
+            entry.refuse(row.kind, &why, &format!("build with --features {}, or remove it", row.feature), out);
+            continue;
+        }
+        let Some(wanted) = one(row, node, &entry.at(row.kind), base, out) else { continue };
+        if all.iter().any(|known| known.name == wanted.name) {
+            out.error("duplicate", entry.at(row.kind), node.span, format!("there are two sinks `{}`", wanted.name))
+                .help("give one of them another `name`: it is the name of its cursor and the label of its metrics");
+            continue;
+        }
+        all.push(wanted);
+    }
+    all
+}
+
+fn one(row: &'static Row, node: &Node, path: &str, base: &Path, out: &mut Diagnostics) -> Option<Wanted> {
+    let known: Vec<&str> = COMMON.iter().copied().chain(row.keys.iter().map(|key| key.name)).collect();
+    let section = Section::open(Some(node), path, &known, out);
+    if !section.given() {
+        return None;
+    }
+    let mut settings = Settings::default();
+    let mut whole = true;
+    for key in row.keys {
+        match key.shape {
+            Shape::Text => section.text(key.name, out).into_iter().for_each(|text| settings.set(key.name, text)),
+            Shape::Path => section.path(key.name, base, out).into_iter().for_each(|path| settings.set_path(key.name, path)),
+            Shape::Word(words) => {
+                let pairs: Vec<(&str, &'static str)> = words.iter().map(|word| (*word, *word)).collect();
+                settings.set(key.name, section.word(key.name, &pairs, words.first().copied().unwrap_or_default(), out));
+            }
+        }
+        if key.needed && section.node(key.name).is_none() {
+            whole = false;
+            out.error("missing", section.at(key.name), node.span, format!("`{}` is missing", key.name))
+                .help(format!("{}: {}", key.name, key.means));
+        }
+    }
+    let mut wanted = Wanted::of(row, settings);
+    if let Some(name) = section.text("name", out) {
+        name.clone_into(&mut wanted.name);
+        if !is_name(name) {
+            out.error("bad_name", section.at("name"), node.span, format!("`{name}` cannot be the name of a sink"))
+                .help("small letters, digits, dash and underscore, at most 40: it is a file name and a label");
+        }
+    }
+    wanted.required = switch(&section, "required", wanted.required, out);
+    wanted.archive = switch(&section, "archive", wanted.archive, out);
+    wanted.level = section.word("level", &Level::ALL, wanted.level, out);
+    if whole && let Err(why) = wanted.make() {
+        out.error("contradiction", path, node.span, format!("the sink `{}` cannot be as it is written here", wanted.name))
+            .help(why);
+    }
+    Some(wanted)
+}
+
+fn switch(section: &Section<'_>, key: &str, default: bool, out: &mut Diagnostics) -> bool {
+    match section.node(key).map(|node| (&node.value, node)) {
+        None => default,
+        Some((Value::Bool(on), _)) => *on,
+        Some((_, node)) => {
+            section.wrong(key, node, "true or false", out);
+            default
+        }
+    }
+}
