@@ -65,7 +65,7 @@ impl Shipped {
     }
 
     /// Forgets logs that are no longer on disk.
-    pub(crate) fn forget(&self, gone: impl Fn(&str) -> bool) {
+    pub fn forget(&self, gone: impl Fn(&str) -> bool) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|(_, boot), _| !gone(boot));
     }
