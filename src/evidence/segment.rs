@@ -171,6 +171,14 @@ impl FrameKind {
     pub(crate) fn is_leaf(self) -> bool {
         matches!(self, Self::Record | Self::Erased)
     }
+
+    /// The leaf that a frame of this kind with these bytes adds to the tree.
+    pub(crate) fn leaf(self, bytes: &[u8]) -> Digest {
+        match (self, bytes.first_chunk::<32>()) {
+            (Self::Erased, Some(leaf)) => Digest(*leaf),
+            _ => leaf_hash(bytes),
+        }
+    }
 }
 
 impl Frame<'_> {
@@ -181,10 +189,7 @@ impl Frame<'_> {
 
     /// Leaf of a record, erased or not.
     pub(crate) fn leaf(&self) -> Digest {
-        match (self.kind, self.bytes.first_chunk::<32>()) {
-            (FrameKind::Erased, Some(leaf)) => Digest(*leaf),
-            _ => leaf_hash(self.bytes),
-        }
+        self.kind.leaf(self.bytes)
     }
 }
 

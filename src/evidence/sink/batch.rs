@@ -19,7 +19,7 @@
 
 use crate::base::limits::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX};
 use crate::evidence::error::LogError;
-use crate::evidence::merkle::{Tree, leaf_hash};
+use crate::evidence::merkle::Tree;
 use crate::evidence::note::{self, Checkpoint, Delegation};
 use crate::evidence::segment::{self, FRAME, FrameKind, HEADER, PREAMBLE_MAX, Step};
 use crate::seal::{Digest, digest, encode};
@@ -100,10 +100,10 @@ impl Builder {
         self.leaves.is_empty() || (self.leaves.len() < BATCH_RECORDS_MAX && self.bytes + bytes <= BATCH_BYTES_MAX)
     }
 
-    /// Adds the next record, to the tree as well.
-    pub(crate) fn push(&mut self, tree: &mut Tree, record: &[u8]) {
-        let leaf = leaf_hash(record);
-        segment::push_frame(&mut self.segment, FrameKind::Record, tree.size(), record);
+    /// Adds the next record, or what is left of an erased one, to the tree as well.
+    pub(crate) fn push(&mut self, tree: &mut Tree, kind: FrameKind, record: &[u8]) {
+        let leaf = kind.leaf(record);
+        segment::push_frame(&mut self.segment, kind, tree.size(), record);
         tree.push(leaf);
         self.leaves.push(leaf);
         self.bytes += record.len();
@@ -201,7 +201,7 @@ impl Batch {
                 return Err(malformed("a frame of a batch is broken"));
             };
             match frame.kind {
-                FrameKind::Record if !committed && frame.index == tree.size() && leaves.len() < BATCH_RECORDS_MAX => {
+                kind if kind.is_leaf() && !committed && frame.index == tree.size() && leaves.len() < BATCH_RECORDS_MAX => {
                     leaves.push(frame.leaf());
                     tree.push(frame.leaf());
                 }
@@ -300,7 +300,7 @@ impl Batch {
         &self.segment
     }
 
-    /// Its records in order: index and canonical bytes.
+    /// Its records in order: index and canonical bytes. Without those that were erased.
     pub fn records(&self) -> impl Iterator<Item = (u64, &[u8])> {
         self.frames().filter(|frame| frame.kind == FrameKind::Record).map(|frame| (frame.index, frame.bytes))
     }
@@ -325,14 +325,14 @@ impl Batch {
         let middle = usize::try_from(self.count() / 2).ok().filter(|middle| *middle > 0)?;
         let mut tree = if self.first == 0 { Tree::default() } else { segment::edge(&self.segment, self.first)? };
         let mut left = Builder::new(&card.log(), &tree);
-        let mut records = self.records();
-        for (_, record) in records.by_ref().take(middle) {
-            left.push(&mut tree, record);
+        let mut leaves = self.frames().filter(|frame| frame.kind.is_leaf());
+        for frame in leaves.by_ref().take(middle) {
+            left.push(&mut tree, frame.kind, frame.bytes);
         }
         let left = left.end(&card, &tree, None).ok()?;
         let mut right = Builder::new(&card.log(), &tree);
-        for (_, record) in records {
-            right.push(&mut tree, record);
+        for frame in leaves {
+            right.push(&mut tree, frame.kind, frame.bytes);
         }
         Some((left, right.end(&card, &tree, self.head()).ok()?))
     }

@@ -169,14 +169,14 @@ impl LogReader {
                 return Ok(false);
             }
             match self.look(limit)? {
-                Some((FrameKind::Record, index, bytes)) if index <= next => {
+                Some((kind, index, bytes)) if kind.is_leaf() && index <= next => {
                     if index == next {
-                        let leaf = crate::evidence::merkle::leaf_hash(self.bytes(&bytes));
+                        let leaf = kind.leaf(self.bytes(&bytes));
                         self.tree.push(leaf);
                     }
                     self.step();
                 }
-                Some((kind, ..)) if kind != FrameKind::Record => self.step(),
+                Some((kind, ..)) if !kind.is_leaf() => self.step(),
                 _ => {
                     if matches!(self.leap(limit)?, Leap::Nothing) {
                         return Ok(false);
@@ -210,12 +210,12 @@ impl LogReader {
                 }
             };
             match kind {
-                FrameKind::Record if index < next => {}
-                FrameKind::Record if !limit.allows(index) => {
+                FrameKind::Record | FrameKind::Erased if index < next => {}
+                FrameKind::Record | FrameKind::Erased if !limit.allows(index) => {
                     self.rewind(start, batch.len());
                     return Ok(None);
                 }
-                FrameKind::Record if index > next => {
+                FrameKind::Record | FrameKind::Erased if index > next => {
                     if batch.len() > 0 {
                         return self.close(batch, None);
                     }
@@ -225,12 +225,12 @@ impl LogReader {
                         Leap::Nothing => return Ok(None),
                     }
                 }
-                FrameKind::Record => {
+                FrameKind::Record | FrameKind::Erased => {
                     if !batch.has_room(bytes.len()) {
                         return self.close(batch, None);
                     }
                     let record = self.place.as_ref().and_then(|place| place.window.get(bytes)).unwrap_or_default();
-                    batch.push(&mut self.tree, record);
+                    batch.push(&mut self.tree, kind, record);
                 }
                 FrameKind::Checkpoint if index == next && batch.len() > 0 => {
                     let head = self.bytes(&bytes).to_vec();
@@ -313,7 +313,7 @@ impl LogReader {
             let found = place.frame().map_err(LogError::file(&self.dir))?;
             let found = found.map(|frame| (frame.kind, frame.index, frame.at + segment::FRAME..frame.end()));
             let given_up = match &found {
-                Some((FrameKind::Record, index, _)) => follows.is_some_and(|first| *index >= first),
+                Some((kind, index, _)) if kind.is_leaf() => follows.is_some_and(|first| *index >= first),
                 Some(_) => false,
                 None => follows == Some(next),
             };
@@ -378,8 +378,10 @@ impl LogReader {
                 },
             };
             match frame.kind {
-                FrameKind::Record if frame.index >= end => break,
-                FrameKind::Record if frame.index >= next && found.is_none() => found = Some((frame.index, frame.at)),
+                FrameKind::Record | FrameKind::Erased if frame.index >= end => break,
+                FrameKind::Record | FrameKind::Erased if frame.index >= next && found.is_none() => {
+                    found = Some((frame.index, frame.at))
+                }
                 FrameKind::Commit => {
                     if let Some(commit) = segment::parse_commit(frame.bytes) {
                         let first = commit.size - commit.leaves.len() as u64;

@@ -12,6 +12,7 @@ use crate::base::verdict::Act;
 use crate::evidence::log::{Log, LogOptions};
 use crate::evidence::merkle::Tree;
 use crate::evidence::record::{Completion, Exchange, Text};
+use crate::evidence::segment::FrameKind;
 use crate::evidence::shipped::Level;
 
 /// A log under a clock that is moved by hand.
@@ -88,7 +89,7 @@ pub(crate) fn forged(batches: &[Batch]) -> Vec<Batch> {
         let card = batch.card();
         let mut builder = Builder::new(&card.log(), &tree);
         for (index, _) in batch.records() {
-            builder.push(&mut tree, format!("{{\"another\":{index}}}").as_bytes());
+            builder.push(&mut tree, FrameKind::Record, format!("{{\"another\":{index}}}").as_bytes());
         }
         builder.end(&card, &tree, None).unwrap()
     };

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::base::limits::{BATCH_MAX, RECORD_HARD_MAX};
+use crate::evidence::merkle::leaf_hash;
 use crate::evidence::note::NoteKey;
 use crate::seal::SigningKey;
 
@@ -28,7 +29,7 @@ fn head(keys: &Keys, tree: &Tree) -> Vec<u8> {
 fn batch(keys: &Keys, tree: &mut Tree, records: u64, headed: bool) -> Batch {
     let mut builder = Builder::new(&keys.card.log(), tree);
     for n in 0..records {
-        builder.push(tree, format!("{{\"n\":{n}}}").as_bytes());
+        builder.push(tree, FrameKind::Record, format!("{{\"n\":{n}}}").as_bytes());
     }
     let head = headed.then(|| head(keys, tree));
     builder.end(&keys.card, tree, head.as_deref()).unwrap()
@@ -91,7 +92,7 @@ fn what_was_changed_is_no_batch() {
     other.push(leaf_hash(b"another"));
     let mut builder = Builder::new(&keys.card.log(), &Tree::default());
     let mut own = Tree::default();
-    builder.push(&mut own, b"{}");
+    builder.push(&mut own, FrameKind::Record, b"{}");
     let forged = builder.end(&keys.card, &own, Some(&head(&keys, &other))).unwrap();
     assert!(Batch::parse(forged.wire()).is_err());
     assert!(Batch::of_segment(&keys.card, 0, good.segment().to_vec()).is_err());
@@ -134,7 +135,7 @@ fn no_batch_is_larger_than_a_message_may_be() {
             if !builder.has_room(record.len()) {
                 break;
             }
-            builder.push(&mut tree, &record);
+            builder.push(&mut tree, FrameKind::Record, &record);
         }
         let made = builder.end(&keys.card, &tree, Some(&head(&keys, &tree))).unwrap();
         assert!(made.wire().len() <= BATCH_MAX, "{sizes:?}: {}", made.wire().len());

@@ -178,3 +178,34 @@ fn records_and_their_commit_damaged_together_cost_the_rest_of_the_segment() {
     assert!(found[hole + 1..].iter().all(|(.., sound)| *sound));
     assert!(found.iter().zip(found.iter().skip(1)).all(|(a, b)| a.1 + 1 == b.0), "{found:?}");
 }
+
+#[test]
+fn of_an_erased_record_a_batch_has_the_leaf_and_no_word() {
+    use crate::evidence::erase::{Grounds, erase};
+
+    let sample = Sample::new();
+    let log = sample.log();
+    sample.write(&log, 4);
+    sample.write(&log, 2);
+    log.close().unwrap();
+    let dir = sample.logs().remove(0);
+    let before = batches(&dir);
+    let boot = dir.file_name().unwrap().to_str().unwrap();
+    let grounds = Grounds { basis: "GDPR Art. 17".to_owned(), requester: "case 12".to_owned() };
+    erase(&sample.options, &format!("{boot}:2"), &grounds).unwrap();
+    let after = batches(&dir);
+    assert_eq!(after.len(), before.len());
+    for (one, two) in before.iter().zip(&after) {
+        assert_eq!((one.id(), one.head()), (two.id(), two.head()), "what tells batches apart stays");
+        assert_eq!(Batch::parse(two.wire()).unwrap(), *two);
+        let kept = |batch: &Batch| batch.records().map(|(index, bytes)| (index, bytes.to_vec())).collect::<Vec<_>>();
+        let mut wanted = kept(one);
+        wanted.retain(|(index, _)| *index != 2);
+        assert_eq!(kept(two), wanted);
+        let Some((left, right)) = two.halves() else { continue };
+        assert_eq!([kept(&left), kept(&right)].concat(), wanted);
+    }
+    assert_ne!(before, after);
+    let mut reader = LogReader::open(&dir).unwrap();
+    assert!(reader.seek(3, Limit::Ended).unwrap(), "over the leaf");
+}
