@@ -1,7 +1,7 @@
 //! What every sink is: the calls, the answers, and what may go wrong.
 //!
 //! A sink takes batches of one log in their order, and can be asked what it holds. It decides nothing: whether to try
-//! again, to put aside or to stop is the driver's ([`super::pump`]), by the kind of [`Fault`] that it is told. Calls may
+//! again, to put aside or to stop is the driver's (`pump`), by the kind of [`Fault`] that it is told. Calls may
 //! wait on the network; each ends within `SINK_ANSWER_SECONDS`.
 //!
 //! Promises that a sink makes (the conformance test holds each to them): a batch that was acknowledged is what

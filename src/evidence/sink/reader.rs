@@ -380,7 +380,7 @@ impl LogReader {
             match frame.kind {
                 FrameKind::Record | FrameKind::Erased if frame.index >= end => break,
                 FrameKind::Record | FrameKind::Erased if frame.index >= next && found.is_none() => {
-                    found = Some((frame.index, frame.at))
+                    found = Some((frame.index, frame.at));
                 }
                 FrameKind::Commit => {
                     if let Some(commit) = segment::parse_commit(frame.bytes) {

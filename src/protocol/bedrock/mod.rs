@@ -4,7 +4,8 @@
 //! edited: what a rule would redact is refused, and the record says so (`not_editable`). Fresh in a request:
 //! system texts, tools and all that stands outside `messages`; of the messages those after the last assistant
 //! turn that another follows. Not read: images, documents and videos in base64, encrypted reasoning, signatures.
-//! `InvokeModel` with its models' own bodies is generic; its streams are named as not read.
+//! `InvokeModel` with its models' own bodies is generic; its streams are named as not read. A request that is no JSON is
+//! judged as `generic` does: as the text it is, as far as no lenient reader would read another.
 //!
 //! Source: the API reference of Amazon Bedrock Runtime.
 
@@ -13,8 +14,8 @@ mod refuse;
 mod stream;
 
 use super::adapter::{Adapter, Answer, Head, Refusal, StreamReader};
-use super::error::ReadError;
-use super::message::{Message, RequestNotes};
+use super::error::{Code, ReadError};
+use super::message::{Message, RequestNotes, Role};
 
 /// The adapter.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +45,10 @@ impl Adapter for Bedrock {
     }
 
     fn read_request<'b>(&self, body: &'b [u8]) -> Result<Message<'b>, ReadError> {
-        read::request(body)
+        match read::request(body) {
+            Err(error) if matches!(error.code, Code::InvalidJson | Code::Truncated) => read::plain(body, Role::User, 0),
+            read => read,
+        }
     }
 
     fn read_answer<'b>(&self, body: &'b [u8]) -> Result<Message<'b>, ReadError> {

@@ -6,11 +6,15 @@ use crate::protocol::message::{Finish, Message, NO_CHOICE, Role, Usage};
 use crate::protocol::value::{Value, Values};
 use crate::protocol::{Shape, generic, sniff};
 
+/// Reads what has not the shape of the protocol, as [`generic`] does.
+pub(super) fn plain(body: &[u8], role: Role, choice: u32) -> Result<Message<'_>, ReadError> {
+    generic::read(body, role, choice).map(|message| Message { fixed: true, ..message })
+}
+
 /// Reads what a client sends.
 pub(super) fn request(body: &[u8]) -> Result<Message<'_>, ReadError> {
     let values = Values::of_body(body)?;
-    let fixed = |message| Message { fixed: true, ..message };
-    let Some(root) = values.root().filter(|root| root.is_object()) else { return generic::read(body, Role::User, 0).map(fixed) };
+    let Some(root) = values.root().filter(|root| root.is_object()) else { return plain(body, Role::User, 0) };
     let mut f = Findings::new(WORDS, 0);
     for member in root.children() {
         match member.name().as_ref() {
@@ -27,7 +31,7 @@ pub(super) fn request(body: &[u8]) -> Result<Message<'_>, ReadError> {
             }
         }
     }
-    Ok(f.message(&values, fixed(Message { choices: 1, ..Message::default() })))
+    Ok(f.message(&values, Message { choices: 1, fixed: true, ..Message::default() }))
 }
 
 fn messages(list: Value<'_, '_>, f: &mut Findings) -> Result<(), ReadError> {
@@ -125,16 +129,15 @@ pub(super) fn reasoning(value: Value<'_, '_>, f: &mut Findings) -> Result<(), Re
 
 /// Reads what a model answers.
 pub(super) fn answer(body: &[u8]) -> Result<Message<'_>, ReadError> {
-    let fixed = |message| Message { fixed: true, ..message };
     if sniff(None, body) != Shape::Json {
-        return generic::read(body, Role::Assistant, NO_CHOICE).map(fixed);
+        return plain(body, Role::Assistant, NO_CHOICE);
     }
     let values = Values::of_body(body)?;
     let Some(root) = values.root().filter(|root| root.is_object()) else {
-        return generic::read(body, Role::Assistant, NO_CHOICE).map(fixed);
+        return plain(body, Role::Assistant, NO_CHOICE);
     };
     let mut f = Findings::new(WORDS, 0);
-    let mut out = fixed(Message { choices: 1, ..Message::default() });
+    let mut out = Message { choices: 1, fixed: true, ..Message::default() };
     for member in root.children() {
         match member.name().as_ref() {
             "output" if member.get("message").is_some_and(Value::is_object) => {

@@ -65,6 +65,17 @@ fn nothing_may_be_edited() {
 }
 
 #[test]
+fn a_request_that_is_no_json_is_the_text_it_is() {
+    let broken = br#"{"messages":[{"role":"user","content":[{"text":"4111 1111 1111 1111"}]}]"#;
+    let read = Bedrock.read_request(broken).unwrap();
+    assert!(read.fixed && read.parts.iter().any(|part| part.text.as_str().contains("4111 1111 1111 1111")));
+    // Not where a lenient reader would read other words than we do.
+    for unclear in [&br#"{"messages":[{"role":"user","content":[{"text":"\u0034111"}]}]"#[..], br#"{"a":1,"a":2}"#] {
+        assert!(Bedrock.read_request(unclear).is_err());
+    }
+}
+
+#[test]
 fn a_refused_request_is_an_error_that_names_itself_in_the_body() {
     for (why, status, name) in [
         (Why::Content, 400, "ValidationException"),
