@@ -8,12 +8,12 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
 use super::error::LogError;
 use super::files::Files;
-use super::handle::{IdSource, LogHandle, Shared};
+use super::handle::{IdSource, LogHandle, Message, Shared};
 use super::latest::Latest;
 use super::note::{self, Delegation, NoteKey};
 use super::options::LogOptions;
@@ -22,7 +22,7 @@ use super::record::{Int, KeyEvent, LogId, LogOpen, Prev, Range, Record, RecordId
 use super::recover::{Found, recover};
 use super::retention::Retention;
 use super::revoked;
-use super::spool::{Spool, make_reserve};
+use super::spool::{Lengths, Spool, make_reserve};
 use super::writer::{Setup, Writer};
 use crate::base::limits::{LOG_QUEUE_BYTES_MAX, LOG_QUEUE_RECORDS_MAX, RECORD_ARRAY_MAX};
 use crate::seal::{SealError, SigningKey, digest, encode};
@@ -56,8 +56,21 @@ pub(crate) fn lock(dir: &Path) -> Result<File, LogError> {
     }
 }
 
-/// Everything up to the running thread.
+/// Opens the log and starts its thread.
 pub(crate) fn start(options: &LogOptions, files: Arc<dyn Files>) -> Result<(LogHandle, JoinHandle<()>), LogError> {
+    let (handle, writer, messages) = prepare(options, files, Lengths::within(options.keep_bytes))?;
+    let thread = std::thread::Builder::new()
+        .name("evidence".to_owned())
+        .spawn(move || writer.run(&messages))
+        .map_err(|_| LogError::Thread)?;
+    Ok((handle, thread))
+}
+
+/// An opened log, and what its thread is to run.
+type Prepared = (LogHandle, Writer, Receiver<Message>);
+
+/// Everything up to the running thread.
+pub(crate) fn prepare(options: &LogOptions, files: Arc<dyn Files>, lengths: Lengths) -> Result<Prepared, LogError> {
     let logs = options.dir.join("logs");
     for dir in [&options.dir, &logs] {
         files.create_dir(dir).map_err(LogError::file(dir))?;
@@ -99,7 +112,7 @@ pub(crate) fn start(options: &LogOptions, files: Arc<dyn Files>) -> Result<(LogH
         files.publish(&path, bytes.as_bytes(), false).map_err(LogError::file(&path))?;
     }
     let reserve = options.dir.join("reserve");
-    if let Err(error) = make_reserve(&*files, &reserve) {
+    if let Err(error) = make_reserve(&*files, &reserve, lengths.least) {
         tracing::warn!(%error, "no reserve for the evidence log");
     }
 
@@ -129,7 +142,7 @@ pub(crate) fn start(options: &LogOptions, files: Arc<dyn Files>) -> Result<(LogH
         gaps: std::sync::Mutex::default(),
         writer: std::sync::OnceLock::new(),
     });
-    let spool = Spool::new(files.clone(), dir.clone(), reserve, digest(shared.origin.as_bytes()), options.keep_bytes);
+    let spool = Spool::new(files.clone(), dir.clone(), reserve, digest(shared.origin.as_bytes()), lengths);
     let setup = Setup {
         files,
         dir,
@@ -141,11 +154,7 @@ pub(crate) fn start(options: &LogOptions, files: Arc<dyn Files>) -> Result<(LogH
     let mut writer = Writer::new(setup, shared.clone(), spool);
     writer.begin(first_records(options, &shared, &instance, found.as_ref(), taken_back))?;
     let (queue, messages) = sync_channel(LOG_QUEUE_RECORDS_MAX + CHANNEL_EXTRA);
-    let thread = std::thread::Builder::new()
-        .name("evidence".to_owned())
-        .spawn(move || writer.run(&messages))
-        .map_err(|_| LogError::Thread)?;
-    Ok((LogHandle { shared, queue }, thread))
+    Ok((LogHandle { shared, queue }, writer, messages))
 }
 
 /// The root key: the configured file, or one made on first run.

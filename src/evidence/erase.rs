@@ -4,11 +4,12 @@
 //! dies in between does it again. It is done to closed logs, by opening the folder as a start would, so never beside a
 //! running sidecar. Not reached: copies elsewhere (exports, sinks, backups, torn tails in `recovery/`).
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::error::LogError;
-use super::files::{Disk, Files as _};
-use super::find::{Found, find};
+use super::files::{Disk, Files};
+use super::find::find;
 use super::kind::Kind;
 use super::log::{Log, LogOptions};
 use super::record::{Erasure, Int, LogId, Record, RecordId, Spec, Tag, Text};
@@ -66,18 +67,20 @@ pub fn erase(options: &LogOptions, what: &str, grounds: &Grounds) -> Result<Eras
         time_us: Int::default(),
     }));
     said.wait()?;
-    let done = forget(&found);
+    let done = match found.segments.get(found.segment) {
+        Some(lying) => forget(&Disk, &lying.path, found.index),
+        None => Err(LogError::Malformed("the segment is gone")),
+    };
     log.close()?;
     done.map(|()| Erased { origin, index: found.index })
 }
 
-/// Writes the segment anew without the record.
-fn forget(found: &Found) -> Result<(), LogError> {
-    let Some(lying) = found.segments.get(found.segment) else { return Err(LogError::Malformed("the segment is gone")) };
-    let file = std::fs::read(&lying.path).map_err(LogError::file(&lying.path))?;
+/// Writes a segment anew without one record.
+pub(crate) fn forget(files: &dyn Files, segment: &Path, index: u64) -> Result<(), LogError> {
+    let file = files.read(segment).map_err(LogError::file(segment))?;
     let damaged = || LogError::Malformed("the segment of the record is damaged, so it is not touched: run fsck");
-    let written = rewritten(&file, found.index).ok_or_else(damaged)?;
-    Disk.publish(&lying.path, &written, false).map_err(LogError::file(&lying.path))
+    let written = rewritten(&file, index).ok_or_else(damaged)?;
+    files.publish(segment, &written, false).map_err(LogError::file(segment))
 }
 
 /// A segment with only the leaf of one record, and checksums that fit; `None` where it is not sound.
@@ -168,7 +171,7 @@ mod tests {
     fn what_is_erased_in_silence_is_incomplete_and_another_leaf_invalid() {
         let (dir, ids) = filled();
         let found = find(dir.path(), &ids[3].to_string()).unwrap();
-        forget(&found).unwrap();
+        forget(&Disk, &found.segments[found.segment].path, found.index).unwrap();
         let report = verify(dir.path(), &Policy::default()).unwrap();
         assert_eq!((report.outcome, &report.logs[0].missing[..]), (Outcome::Incomplete, &[(found.index, found.index)][..]));
         assert_eq!(report.logs[0].findings[0].code, "not_declared");

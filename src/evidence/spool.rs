@@ -44,6 +44,22 @@ struct Active {
     stuck: bool,
 }
 
+/// How long segments are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lengths {
+    /// What a segment begins with, and the reserve.
+    pub(crate) least: u64,
+    /// None is made longer, save for one group that needs it.
+    pub(crate) most: u64,
+}
+
+impl Lengths {
+    /// Where all logs together may take so many bytes.
+    pub(crate) fn within(keep_bytes: u64) -> Self {
+        Self { least: SEGMENT_MIN, most: (keep_bytes / SEGMENTS_KEPT).clamp(SEGMENT_MIN, SEGMENT_MAX) }
+    }
+}
+
 /// The segments of one log, as they are written.
 #[derive(Debug)]
 pub(crate) struct Spool {
@@ -51,7 +67,7 @@ pub(crate) struct Spool {
     dir: PathBuf,
     reserve: PathBuf,
     log: Digest,
-    limit: u64,
+    lengths: Lengths,
     active: Option<Active>,
     /// Segments given up after a failure, with the length they should have.
     spoiled: Vec<(PathBuf, u64)>,
@@ -62,10 +78,9 @@ pub(crate) struct Spool {
 }
 
 impl Spool {
-    /// Segments in `dir`; `keep_bytes` is what all logs together may take.
-    pub(crate) fn new(files: Arc<dyn Files>, dir: PathBuf, reserve: PathBuf, log: Digest, keep_bytes: u64) -> Self {
-        let limit = (keep_bytes / SEGMENTS_KEPT).clamp(SEGMENT_MIN, SEGMENT_MAX);
-        Self { files, dir, reserve, log, limit, active: None, spoiled: Vec::new(), disk_bytes: 0, rolled: false }
+    /// Segments in `dir`.
+    pub(crate) fn new(files: Arc<dyn Files>, dir: PathBuf, reserve: PathBuf, log: Digest, lengths: Lengths) -> Self {
+        Self { files, dir, reserve, log, lengths, active: None, spoiled: Vec::new(), disk_bytes: 0, rolled: false }
     }
 
     /// Name of the segment that is written.
@@ -99,7 +114,7 @@ impl Spool {
     fn stretch(&mut self, bytes: u64) -> bool {
         let Some(active) = &mut self.active else { return false };
         while active.length - active.offset < bytes {
-            let more = active.length.min(STRETCH_MAX).min(self.limit.saturating_sub(active.length));
+            let more = active.length.min(STRETCH_MAX).min(self.lengths.most.saturating_sub(active.length));
             if more == 0 || active.reserve || active.stuck {
                 return false;
             }
@@ -117,11 +132,11 @@ impl Spool {
     }
 
     fn begin(&mut self, tree: &Tree, bytes: u64) -> Result<Active, LogError> {
-        let length = (PREAMBLE_MAX as u64 + bytes).div_ceil(SEGMENT_MIN) * SEGMENT_MIN;
+        let length = (PREAMBLE_MAX as u64 + bytes).div_ceil(self.lengths.least) * self.lengths.least;
         let (path, file) = self.create(tree, |files, path| files.create(path, length))?;
         let active = self.headed(tree, path, file, length, false)?;
         self.disk_bytes += length;
-        if let Err(error) = make_reserve(&*self.files, &self.reserve) {
+        if let Err(error) = make_reserve(&*self.files, &self.reserve, self.lengths.least) {
             tracing::warn!(%error, "no reserve for the evidence log");
         }
         Ok(active)
@@ -129,17 +144,18 @@ impl Spool {
 
     /// The reserve, moved into place. It is made anew once there is room.
     fn take_reserve(&mut self, tree: &Tree, bytes: u64) -> Option<Active> {
-        if PREAMBLE_MAX as u64 + bytes > SEGMENT_MIN {
+        let least = self.lengths.least;
+        if PREAMBLE_MAX as u64 + bytes > least {
             return None;
         }
         let reserve = self.reserve.clone();
-        self.files.stat(&reserve).ok().filter(|(length, _)| *length == SEGMENT_MIN)?;
+        self.files.stat(&reserve).ok().filter(|(length, _)| *length == least)?;
         let made = self.create(tree, |files, path| {
             files.rename(&reserve, path)?;
             files.open(path)
         });
         let (path, file) = made.ok()?;
-        self.headed(tree, path, file, SEGMENT_MIN, true).ok()
+        self.headed(tree, path, file, least, true).ok()
     }
 
     /// Makes a file under the first free name for the next index.
@@ -258,11 +274,11 @@ impl Spool {
     }
 }
 
-/// Makes sure that the reserve is there.
-pub(crate) fn make_reserve(files: &dyn Files, path: &Path) -> std::io::Result<()> {
+/// Makes sure that the reserve is there, of this length.
+pub(crate) fn make_reserve(files: &dyn Files, path: &Path, length: u64) -> std::io::Result<()> {
     match files.stat(path) {
-        Ok((SEGMENT_MIN, _)) => Ok(()),
-        Ok(_) => files.remove(path).and_then(|()| files.create(path, SEGMENT_MIN).map(drop)),
-        Err(_) => files.create(path, SEGMENT_MIN).map(drop),
+        Ok((there, _)) if there == length => Ok(()),
+        Ok(_) => files.remove(path).and_then(|()| files.create(path, length).map(drop)),
+        Err(_) => files.create(path, length).map(drop),
     }
 }

@@ -8,6 +8,7 @@
 //! - what cannot be written stays in the bounded queue until it can; what finds no room there is counted
 //!   in a `gap` record, for which a reserve is kept on disk (R8).
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::PoisonError;
@@ -128,47 +129,55 @@ impl Writer {
         // There is one writer a log, so it is never set before.
         drop(self.shared.writer.set(std::thread::current()));
         loop {
-            let mut flushes = Vec::new();
-            let mut close = None;
-            match self.next(queue) {
-                Ok(message) => self.gather(queue, message, &mut flushes, &mut close),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => {
-                    if let Err(error) = self.finish("handles_gone") {
-                        tracing::error!(%error, "the evidence log could not be sealed");
-                    }
-                    return;
-                }
-            }
-            let written = self.write_held();
-            self.waiting = written.is_err();
-            let kept = match written {
-                Ok(()) => self.keep_house(),
-                Err(error) => {
-                    self.own_up();
-                    Err(error)
-                }
-            };
-            for flush in flushes {
-                flush.keep(match &kept {
-                    Ok(()) => Ok(self.tree.size()),
-                    Err(error) => Err(error.clone()),
-                });
-            }
-            if let Some(promise) = close {
-                self.shared.closed.store(true, Release);
-                // What was handed over before the door shut is still written.
-                while let Ok(message) = queue.try_recv() {
-                    match message {
-                        Message::Record(pending) => self.held.push(pending),
-                        Message::Flush(flush) => flush.keep(Err(LogError::Closed)),
-                        Message::Close(close) => close.keep(Err(LogError::Closed)),
-                    }
-                }
-                promise.keep(self.finish("shutdown"));
+            let first = self.next(queue);
+            if self.turn(queue, first).is_break() {
                 return;
             }
         }
+    }
+
+    /// One turn: the first that came and all that waits behind it is written, then the house is kept. It was the last one
+    /// where it breaks.
+    pub(crate) fn turn(&mut self, queue: &Receiver<Message>, first: Result<Message, RecvTimeoutError>) -> ControlFlow<()> {
+        let mut flushes = Vec::new();
+        let mut close = None;
+        match first {
+            Ok(message) => self.gather(queue, message, &mut flushes, &mut close),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                if let Err(error) = self.finish("handles_gone") {
+                    tracing::error!(%error, "the evidence log could not be sealed");
+                }
+                return ControlFlow::Break(());
+            }
+        }
+        let written = self.write_held();
+        self.waiting = written.is_err();
+        let kept = match written {
+            Ok(()) => self.keep_house(),
+            Err(error) => {
+                self.own_up();
+                Err(error)
+            }
+        };
+        for flush in flushes {
+            flush.keep(match &kept {
+                Ok(()) => Ok(self.tree.size()),
+                Err(error) => Err(error.clone()),
+            });
+        }
+        let Some(promise) = close else { return ControlFlow::Continue(()) };
+        self.shared.closed.store(true, Release);
+        // What was handed over before the door shut is still written.
+        while let Ok(message) = queue.try_recv() {
+            match message {
+                Message::Record(pending) => self.held.push(pending),
+                Message::Flush(flush) => flush.keep(Err(LogError::Closed)),
+                Message::Close(close) => close.keep(Err(LogError::Closed)),
+            }
+        }
+        promise.keep(self.finish("shutdown"));
+        ControlFlow::Break(())
     }
 
     /// The next that comes; nothing if the cadence calls before.

@@ -55,9 +55,14 @@ impl Cursor {
 
     /// Reads it; with why it counts as none, if it is there and cannot be read.
     pub(crate) fn load(dir: &Path, sink: &str) -> (Self, Option<String>) {
+        Self::load_from(&Disk, dir, sink)
+    }
+
+    /// The same from these files.
+    pub(crate) fn load_from(files: &dyn Files, dir: &Path, sink: &str) -> (Self, Option<String>) {
         let path = Self::path(dir, sink);
-        let (logs, why) = match std::fs::read_to_string(&path) {
-            Ok(text) => match parse(&text) {
+        let (logs, why) = match files.read(&path) {
+            Ok(text) => match std::str::from_utf8(&text).ok().and_then(parse) {
                 Some(logs) => (logs, None),
                 None => (BTreeMap::new(), Some("it is not in the form of a cursor".to_owned())),
             },
@@ -69,10 +74,15 @@ impl Cursor {
 
     /// Writes it; once this is back, it is durable.
     pub(crate) fn save(&self) -> Result<(), LogError> {
+        self.save_to(&Disk)
+    }
+
+    /// The same on these files.
+    pub(crate) fn save_to(&self, files: &dyn Files) -> Result<(), LogError> {
         if let Some(folder) = self.path.parent() {
-            Disk.create_dir(folder).map_err(LogError::file(folder))?;
+            files.create_dir(folder).map_err(LogError::file(folder))?;
         }
-        Disk.publish(&self.path, self.text().as_bytes(), true).map_err(LogError::file(&self.path))
+        files.publish(&self.path, self.text().as_bytes(), true).map_err(LogError::file(&self.path))
     }
 
     fn text(&self) -> String {
