@@ -2,7 +2,8 @@
 //!
 //! A torn tail (nothing sound after it) is copied to `recovery/` and cut. Damage in the middle (sound
 //! frames after it that a later sync made durable) is never cut: good records are kept, the rest is named. Doing it twice, or being
-//! killed while doing it, gives the same bytes.
+//! killed while doing it, gives the same bytes. Who was killed may have left in the page cache what a power cut still takes:
+//! all that the next log will name is made durable here.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -199,9 +200,10 @@ pub(crate) fn recover(files: &dyn Files, dir: &Path, boot: &str, attic: &Path) -
     }
     let cut = tails.total()?;
     let (found, note) = judge(&read, boot, origin, contents, cut);
-    // A head that is stored but was not published yet is published now: the same bytes as it would have been.
+    // A head that is stored but was not published yet is published now: the same bytes as it would have been. Where it is
+    // there, only the page cache may have it.
     let path = dir.join("checkpoint");
-    if let Some(note) = note.filter(|note| files.read(&path).ok().as_ref() != Some(note)) {
+    if let Some(note) = note {
         files.publish(&path, &note, false).map_err(LogError::file(&path))?;
     }
     Ok(Some(found))
@@ -291,10 +293,9 @@ impl Tails<'_> {
         if end == 0 {
             return self.files.remove(path).map_err(LogError::file(path));
         }
-        if !tail.is_empty() {
-            self.files.open(path).and_then(|mut file| file.cut(end as u64)).map_err(LogError::file(path))?;
-        }
-        Ok(())
+        let opened = self.files.open(path);
+        let done = opened.and_then(|mut file| if tail.is_empty() { file.sync() } else { file.cut(end as u64) });
+        done.map_err(LogError::file(path))
     }
 
     /// Everything that was cut from this log, now or by an earlier start that did not get to record it.

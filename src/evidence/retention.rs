@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use super::files::Files;
 use super::keeping::Pruned;
+use super::merkle::Tree;
 use super::note::Checkpoint;
 use super::segment::{self, FrameKind, HEADER, PREAMBLE_MAX, Step};
 use super::shape::{Int, Text};
@@ -213,17 +214,20 @@ impl Retention {
         Some((tree.size(), tree.root()))
     }
 
-    /// Size and root of a whole log: by its last commit, or by its head.
+    /// Size and root of a whole log: by its last commit and what a crash left behind it, or by its head.
     fn end_of(&self, log: &Lying) -> Option<(u64, Digest)> {
-        let last = log.segments.last().and_then(|(_, path, ..)| self.files.read(path).ok()).and_then(|file| {
-            let (mut at, mut last) = (HEADER, None);
+        let last = log.segments.last().and_then(|(first, path, ..)| {
+            let file = self.files.read(path).ok()?;
+            let (mut at, mut last, mut beyond) = (HEADER, None, false);
             while let Step::Frame(frame) = segment::step(&file, at) {
                 at = frame.end();
+                beyond |= frame.kind.is_leaf();
                 if frame.kind == FrameKind::Commit {
                     last = segment::parse_commit(frame.bytes).map(|commit| (commit.size, commit.root));
+                    beyond = false;
                 }
             }
-            last
+            last.filter(|_| !beyond).or_else(|| counted(&file, *first))
         });
         last.or_else(|| {
             let note = self.text(&log.dir.join("checkpoint"));
@@ -231,6 +235,19 @@ impl Retention {
             Checkpoint::parse(text).ok().map(|head| (head.size, head.root))
         })
     }
+}
+
+/// Size and root of the log that ends in this segment, by its edge and its records, as the start after a crash counts them.
+fn counted(file: &[u8], first: u64) -> Option<(u64, Digest)> {
+    let mut tree = segment::edge(file, first).or_else(|| (first == 0).then(Tree::default))?;
+    let mut at = HEADER;
+    while let Step::Frame(frame) = segment::step(file, at) {
+        at = frame.end();
+        if frame.kind.is_leaf() {
+            tree.push(frame.leaf());
+        }
+    }
+    (tree.size() > 0).then(|| (tree.size(), tree.root()))
 }
 
 impl Plan {

@@ -215,9 +215,10 @@ impl Spool {
     pub(crate) fn read_back(&mut self, bytes: &mut [u8], sound: impl Fn(&[u8]) -> bool) -> Result<(), LogError> {
         let Some(active) = self.active.as_mut() else { return Err(LogError::Thread) };
         let at = active.offset.saturating_sub(bytes.len() as u64);
+        let written = crc32c::crc32c(bytes);
         let read = active.file.read_at(at, bytes).and_then(|()| {
             let changed = || std::io::Error::new(std::io::ErrorKind::InvalidData, "what was read back is not what was written");
-            if sound(bytes) { Ok(()) } else { Err(changed()) }
+            if crc32c::crc32c(bytes) == written && sound(bytes) { Ok(()) } else { Err(changed()) }
         });
         if let Err(error) = read.map_err(LogError::file(&active.path)) {
             active.offset = at;

@@ -54,7 +54,15 @@ struct Signs {
 pub fn shipped(dir: &Path, wanted: &[Wanted]) -> Arc<Shipped> {
     let shipped = Shipped::new(wanted.iter().map(Wanted::hold).collect());
     for wanted in wanted {
-        for (boot, reached) in Cursor::load(dir, &wanted.name).0.logs {
+        let (cursor, _) = Cursor::load(dir, &wanted.name);
+        // Only the page cache may have it: then nothing may go on its word yet.
+        if !cursor.logs.is_empty()
+            && let Err(error) = cursor.save()
+        {
+            tracing::warn!(%error, sink = wanted.name, "the cursor of a sink cannot be written: what it has got is not counted yet");
+            continue;
+        }
+        for (boot, reached) in cursor.logs {
             shipped.note(&wanted.name, &boot, reached.kept);
         }
     }
