@@ -301,4 +301,6 @@ impl Handle for File {
 }
 
 #[cfg(test)]
+pub(crate) mod outage;
+#[cfg(test)]
 pub(crate) mod simulated;

@@ -15,6 +15,8 @@ use crate::evidence::verify::{Policy, verify};
 
 mod full;
 mod keys;
+#[cfg(feature = "guard")]
+mod outage;
 mod retention;
 
 fn options(dir: &Path) -> (LogOptions, Arc<ManualClock>) {

@@ -11,7 +11,7 @@ pub mod batch;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 pub mod contract;
-mod cursor;
+pub(crate) mod cursor;
 pub mod file;
 mod pace;
 mod pump;
