@@ -21,6 +21,7 @@ const LOG: &str = "src/evidence/log/tests.rs";
 const FULL: &str = "src/evidence/log/tests/full.rs";
 const KEYS: &str = "src/evidence/log/tests/keys.rs";
 const GONE: &str = "src/evidence/log/tests/retention.rs";
+const OUTAGE: &str = "src/evidence/log/tests/outage.rs";
 const VERIFY: &str = "src/evidence/verify/tests.rs";
 const SEGMENT: &str = "src/evidence/segment.rs";
 const TREE: &str = "src/evidence/merkle.rs";
@@ -35,11 +36,14 @@ const KILL: &str = "tests/it/kill.rs";
 const TRAFFIC: &str = "tests/it/records.rs";
 const FLOOD: &str = "src/proxy/refusals.rs";
 const SECOND: &str = "tests/it/mutations.rs";
+const SYSCALLS: &str = "tests/it/syscalls.rs";
 
 const AGREE: (&str, &str) = (SECOND, "a_second_verifier_agrees_on_changed_evidence");
 const DYING: (&str, &str) = (LOG, "dying_at_any_call_loses_nothing_acknowledged");
 const POWER: (&str, &str) = (LOG, "power_cuts_lose_nothing_acknowledged");
 const FAULTS: (&str, &str) = (LOG, "faults_lose_nothing_acknowledged");
+const BROKEN_OFF: (&str, &str) = (OUTAGE, "broken_off_anywhere_a_folder_keeps_what_it_promised");
+const FAILING: (&str, &str) = (SYSCALLS, "a_call_that_fails_anywhere_loses_nothing_acknowledged_and_is_told");
 const TRAPS: (&str, &str) = (NOTE, "traps");
 const WRONG: (&str, &str) = (VERIFY, "the_first_wrong_index_is_named");
 
@@ -75,20 +79,29 @@ const CASES: [(u8, &str, Now); 67] = [
         Tested(&[
             (FULL, "full_at_any_moment_loses_nothing_acknowledged"),
             (FULL, "a_full_disk_refuses_and_owns_up_from_the_reserve_until_there_is_room"),
+            (SYSCALLS, "a_small_disk_that_is_full_refuses_says_so_and_recovers"),
         ]),
     ),
-    (9, "an error on a write", Tested(&[FAULTS])),
-    (10, "an error on a sync", Tested(&[FAULTS])),
-    (11, "short and interrupted writes", Part(&[FAULTS], "system calls that are made to fail, in place of simulated files")),
+    (9, "an error on a write", Tested(&[FAULTS, FAILING])),
+    (
+        10,
+        "an error on a sync",
+        Tested(&[FAULTS, FAILING, (SYSCALLS, "a_disk_that_stays_broken_is_said_and_refuses_what_is_strict")]),
+    ),
+    (11, "short and interrupted writes", Tested(&[FAULTS, FAILING])),
     (
         12,
         "killed at every call",
-        Part(&[DYING, (KILL, "fifty_kills_under_load_lose_nothing_that_was_acknowledged")], "cursors: the sinks"),
+        Tested(&[DYING, BROKEN_OFF, (KILL, "fifty_kills_under_load_lose_nothing_that_was_acknowledged")]),
     ),
-    (13, "killed while recovering", Tested(&[DYING])),
-    (14, "a power cut that reorders sectors", Part(&[POWER], "fetching it again: the sinks")),
+    (13, "killed while recovering", Tested(&[DYING, BROKEN_OFF])),
+    (14, "a power cut that reorders sectors", Part(&[POWER, BROKEN_OFF], "fetching it again: the sinks")),
     (15, "a sync that lies", Waits(SINKS)),
-    (16, "a segment removed before its cursor is durable", Waits(SINKS)),
+    (
+        16,
+        "a segment removed before its cursor is durable",
+        Part(&[BROKEN_OFF], "a folder where somebody else removed it: the sinks"),
+    ),
     (
         17,
         "a folder restored from a backup",

@@ -51,6 +51,7 @@ mod sockets;
 mod spared;
 mod statements;
 mod support;
+mod syscalls;
 mod tidy;
 mod together;
 mod traffic;

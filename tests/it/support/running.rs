@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 /// A sidecar that runs by itself.
 pub(crate) struct Running {
@@ -25,9 +25,16 @@ impl Running {
 
     /// Starts the binary with these arguments and variables, and waits until it listens.
     pub(crate) fn with(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        Self::under(&[], folder, arguments, variables).unwrap_or_else(|told| panic!("it did not start: {told}"))
+    }
+
+    /// The same under another program, whose words stand before; where it does not start, what it said.
+    pub(crate) fn under(before: &[&str], folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Result<Self, String> {
         let errors = folder.join("stderr");
         let file = std::fs::File::options().create(true).append(true).open(&errors).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_servanda"));
+        let mut words = before.iter().copied().chain([env!("CARGO_BIN_EXE_servanda")]);
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words);
         for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
             command.env_remove(name).env_remove(name.to_ascii_lowercase());
         }
@@ -54,9 +61,11 @@ impl Running {
                 _ => {}
             }
         }
-        let told = std::fs::read_to_string(&errors).unwrap();
-        let (Some(address), Some(admin)) = (address, admin) else { panic!("it did not start: {told}") };
-        Self { child, address, admin, errors }
+        let (Some(address), Some(admin)) = (address, admin) else {
+            child.wait().unwrap();
+            return Err(std::fs::read_to_string(&errors).unwrap());
+        };
+        Ok(Self { child, address, admin, errors })
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -76,9 +85,20 @@ impl Running {
 
     /// Asks it to end, as an orchestrator would, and waits until it has.
     pub(crate) fn stop(mut self) {
+        assert!(self.terminate().success(), "{}", self.told());
+    }
+
+    /// The same, however it ends; with what it has written to standard error.
+    pub(crate) fn end(mut self) -> String {
+        self.terminate();
+        self.told()
+    }
+
+    fn terminate(&mut self) -> ExitStatus {
         let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-        assert!(self.child.wait().unwrap().success(), "{}", self.told());
+        // One that has ended by itself is not there to be asked.
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).ok();
+        self.child.wait().unwrap()
     }
 }
 
