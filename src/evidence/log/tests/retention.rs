@@ -236,6 +236,35 @@ fn dying_while_logs_go_never_reads_as_a_missing_log() {
     panic!("it never got to its end");
 }
 
+/// A log whose process died behind its last commit goes with all the records that the log after it names.
+#[test]
+fn what_a_crash_left_behind_the_last_commit_is_declared_as_gone_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = Simulated::new(1);
+    let log = simulated(dir.path(), &first).unwrap();
+    drive(&log, 3);
+    let content = first.content();
+    drop(log);
+    let (path, segment) = content.iter().find(|(path, _)| path.to_string_lossy().contains("seg-")).unwrap();
+    let (mut at, mut commit) = (HEADER, HEADER);
+    while let Step::Frame(frame) = step(segment, at) {
+        commit = if frame.kind == FrameKind::Commit { at } else { commit };
+        at = frame.end();
+    }
+    let disk = Simulated::new(2);
+    content.iter().for_each(|(path, bytes)| disk.put(path, bytes));
+    let mut torn = segment[..commit].to_vec();
+    torn.resize(segment.len(), 0);
+    disk.put(path, &torn);
+    let (mut options, clock) = options(dir.path());
+    options.keep = std::time::Duration::from_secs(86_400);
+    clock.advance_us(2 * DAY_US);
+    Log::open_in(&options, Arc::new(disk.clone()), None).unwrap().close().unwrap();
+    disk.dump();
+    let report = verify(dir.path(), &Policy::default()).unwrap();
+    assert!(report.is_valid() && report.logs.len() == 1, "{}", report.text());
+}
+
 /// Killed boots leave what they held, not the room they had prepared.
 #[test]
 fn the_disk_does_not_grow_by_a_segment_a_killed_boot() {
