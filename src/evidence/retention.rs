@@ -76,16 +76,16 @@ impl Retention {
     }
 
     /// All logs, oldest first.
-    fn survey(&self) -> Vec<Lying> {
+    fn survey(&self) -> std::io::Result<Vec<Lying>> {
         let logs = self.logs();
         let mut out = Vec::new();
-        for boot in self.files.list(&logs).unwrap_or_default() {
+        for boot in self.files.list(&logs)? {
             let dir = logs.join(boot);
             let mut log = Lying { segments: Vec::new(), bytes: 0, dir };
             let mut names = Vec::new();
-            for name in self.files.list(&log.dir).unwrap_or_default() {
+            for name in self.files.list(&log.dir)? {
                 let path = log.dir.join(&name);
-                let Ok((bytes, changed)) = self.files.stat(&path) else { continue };
+                let (bytes, changed) = self.files.stat(&path)?;
                 log.bytes += bytes;
                 if let Some(place) = segment::parse_name(&name) {
                     names.push((place, path, bytes, changed));
@@ -95,12 +95,19 @@ impl Retention {
             log.segments = names.into_iter().map(|((first, _), path, bytes, changed)| (first, path, bytes, changed)).collect();
             out.push(log);
         }
-        out
+        Ok(out)
     }
 
     /// What is to go at a time in Unix seconds; the segment that is written stays, and the log it is in.
     pub(crate) fn plan(&self, now: i64, active: &Path) -> Plan {
-        let all = self.survey();
+        let all = match self.survey() {
+            Ok(all) => all,
+            Err(error) => {
+                // What cannot be looked at is not let go: it could not be said what went.
+                tracing::warn!(%error, "old evidence could not be looked at");
+                return Plan::default();
+            }
+        };
         let mut plan = Plan { bytes: all.iter().map(|log| log.bytes).sum(), ..Plan::default() };
         let mut left = plan.bytes;
         for log in all {
@@ -116,7 +123,10 @@ impl Retention {
                     whole = false;
                     break;
                 }
-                let end = pieces.peek().map(|(next, ..)| *next).or_else(|| Some(self.end_of(&log)?.0));
+                let end = match pieces.peek() {
+                    Some((next, ..)) => Some(*next),
+                    None => self.end_of(&log).ok().flatten().map(|(size, _)| size),
+                };
                 let lacking = self.shipped.lacking(&boot, end.unwrap_or(u64::MAX));
                 if !lacking.is_empty() && !full {
                     whole = false;
@@ -135,15 +145,25 @@ impl Retention {
                 left = left.saturating_sub(*bytes);
                 gone.push((path.clone(), *bytes));
             }
-            let origin = self.text(&log.dir.join("origin"));
+            if !whole && gone.is_empty() {
+                break;
+            }
+            let end = if whole { self.end_of(&log) } else { Ok(None) };
+            let (origin, end) = match (self.text(&log.dir.join("origin")), end) {
+                (Ok(origin), Ok(end)) => (origin, end),
+                (Err(error), _) | (_, Err(error)) => {
+                    tracing::warn!(%error, path = %log.dir.display(), "old evidence could not be read, and stays");
+                    break;
+                }
+            };
             if whole {
-                let (size, root) = self.end_of(&log).unzip();
+                let (size, root) = end.unzip();
                 left = left.saturating_sub(log.bytes.saturating_sub(gone.iter().map(|(_, bytes)| bytes).sum()));
                 plan.say(log.bytes, &origin, root, size.unwrap_or(0));
                 plan.steps.push(Going::Log(log.dir, log.bytes));
                 continue;
             }
-            if let Some((size, root)) = edge.filter(|_| !gone.is_empty()) {
+            if let Some((size, root)) = edge {
                 plan.say(gone.iter().map(|(_, bytes)| bytes).sum(), &origin, Some(root), size);
                 plan.steps.extend(gone.into_iter().map(|(path, bytes)| Going::Segment(path, bytes)));
             }
@@ -199,9 +219,13 @@ impl Retention {
         }
     }
 
-    fn text(&self, path: &Path) -> String {
-        let text = self.files.read(path).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
-        text.trim_end().to_owned()
+    /// A short text; one that is not there is empty.
+    fn text(&self, path: &Path) -> std::io::Result<String> {
+        match self.files.read(path) {
+            Ok(bytes) => Ok(String::from_utf8(bytes).unwrap_or_default().trim_end().to_owned()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Size and root of the tree before a segment, if the segment says.
@@ -215,9 +239,9 @@ impl Retention {
     }
 
     /// Size and root of a whole log: by its last commit and what a crash left behind it, or by its head.
-    fn end_of(&self, log: &Lying) -> Option<(u64, Digest)> {
-        let last = log.segments.last().and_then(|(first, path, ..)| {
-            let file = self.files.read(path).ok()?;
+    fn end_of(&self, log: &Lying) -> std::io::Result<Option<(u64, Digest)>> {
+        if let Some((first, path, ..)) = log.segments.last() {
+            let file = self.files.read(path)?;
             let (mut at, mut last, mut beyond) = (HEADER, None, false);
             while let Step::Frame(frame) = segment::step(&file, at) {
                 at = frame.end();
@@ -227,13 +251,14 @@ impl Retention {
                     beyond = false;
                 }
             }
-            last.filter(|_| !beyond).or_else(|| counted(&file, *first))
-        });
-        last.or_else(|| {
-            let note = self.text(&log.dir.join("checkpoint"));
-            let (text, _) = note.split_at_checked(note.rfind("\n\n")? + 1)?;
-            Checkpoint::parse(text).ok().map(|head| (head.size, head.root))
-        })
+            let end = last.filter(|_| !beyond).or_else(|| counted(&file, *first));
+            if end.is_some() {
+                return Ok(end);
+            }
+        }
+        let note = self.text(&log.dir.join("checkpoint"))?;
+        let text = note.rfind("\n\n").and_then(|at| note.get(..=at));
+        Ok(text.and_then(|text| Checkpoint::parse(text).ok()).map(|head| (head.size, head.root)))
     }
 }
 
