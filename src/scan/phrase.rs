@@ -4,6 +4,8 @@
 //! [`GAP_MAX`] bytes of white space and punctuation. ASCII letters and digits and all other characters
 //! but Unicode's general punctuation belong to words.
 
+use std::collections::BTreeMap;
+
 use super::byteset::{ByteSet, in_set, put, set_of};
 use super::opening::{GAP, OPENING, Opening, Prefixes};
 use super::regex::View;
@@ -32,13 +34,64 @@ pub(super) struct Tree {
     owners: Vec<Owner>,
     /// Hashes of the heads of first words.
     heads: Prefixes,
-    /// Hashes of openings.
+    /// Hashes of openings, and where in the tree each leads.
     openings: Prefixes,
+    doors: Doors,
     /// Hashes of phrases that are too short for an opening, each with the gap behind it.
     short: Prefixes,
     /// Hashes of what openings begin with, up to each of their gaps.
     starts: Prefixes,
     first: [bool; 256],
+}
+
+/// Where a walk begins: a node, and how many bytes lead to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Door {
+    node: u32,
+    bytes: usize,
+}
+
+impl Door {
+    /// The first byte of a phrase.
+    pub(super) const ROOT: Self = Self { node: 0, bytes: 0 };
+}
+
+/// How many bytes of an opening lead to its door: of a gap at its end only the walk knows the length.
+fn door_bytes(opening: &[u8; OPENING]) -> usize {
+    OPENING - usize::from(opening.last() == Some(&GAP))
+}
+
+/// By opening, the node that it leads to: most walks end soon behind it. The root where a phrase ends within.
+#[derive(Debug)]
+struct Doors {
+    /// Twice as many places as openings at least, each at the first free one from that of its hash. No opening is naught.
+    places: Box<[(u64, u32)]>,
+}
+
+impl Doors {
+    fn new(openings: &BTreeMap<u64, u32>) -> Self {
+        let mut places = vec![(0, 0); (openings.len() * 2).next_power_of_two()].into_boxed_slice();
+        for (opening, node) in openings {
+            let free = Self::way(*opening, places.len()).find(|at| places.get(*at).is_some_and(|place| place.0 == 0));
+            free.and_then(|at| places.get_mut(at)).into_iter().for_each(|place| *place = (*opening, *node));
+        }
+        Self { places }
+    }
+
+    /// The places of an opening, in order.
+    fn way(opening: u64, places: usize) -> impl Iterator<Item = usize> {
+        let first = (opening.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize;
+        (0..places).map(move |step| first.wrapping_add(step) & (places - 1))
+    }
+
+    fn get(&self, opening: u64) -> Option<Door> {
+        let mut way = Self::way(opening, self.places.len()).map_while(|at| self.places.get(at));
+        match way.find(|place| place.0 == opening || place.0 == 0)? {
+            (0, _) => None,
+            (_, 0) => Some(Door::ROOT),
+            (_, node) => Some(Door { node: *node, bytes: door_bytes(&opening.to_le_bytes()) }),
+        }
+    }
 }
 
 /// What became of an attempt at one start.
@@ -135,6 +188,8 @@ impl Tree {
         let (mut path, mut last): (Vec<u32>, &[u8]) = (vec![0], &[]);
         let set = || Prefixes::new(16);
         let (mut heads, mut short, mut openings, mut starts) = (set(), set(), set(), set());
+        // By node, whether a phrase ends there: one that begins another comes before it.
+        let (mut doors, mut ended) = (BTreeMap::new(), vec![false]);
         let mut first = [false; 256];
         for (phrase, owner) in &joined {
             let shared = phrase.iter().zip(last).take_while(|(one, two)| one == two).count();
@@ -142,6 +197,7 @@ impl Tree {
             for byte in phrase.iter().skip(shared) {
                 edges.push((path.last().copied().unwrap_or_default(), (*byte, nodes)));
                 path.push(nodes);
+                ended.push(false);
                 nodes += 1;
             }
             last = phrase;
@@ -149,15 +205,22 @@ impl Tree {
             if !owners.iter().rev().take_while(|(node, _)| *node == end).any(|(_, known)| known == owner) {
                 owners.push((end, *owner));
             }
+            ended.get_mut(end as usize).into_iter().for_each(|ended| *ended = true);
             heads.put(u64::from(head(phrase, 0)));
             // The end of a phrase is a gap too.
-            let ended = [phrase.as_slice(), &[GAP]].concat();
-            match ended.first_chunk::<OPENING>() {
-                Some(eight) => openings.put(u64::from_le_bytes(*eight)),
-                None => short.put(short_key(&ended)),
+            let closed = [phrase.as_slice(), &[GAP]].concat();
+            match closed.first_chunk::<OPENING>() {
+                Some(eight) => {
+                    openings.put(u64::from_le_bytes(*eight));
+                    let within = (1..door_bytes(eight)).filter(|at| eight.get(*at) == Some(&GAP));
+                    let node = |at: usize| path.get(at).copied().unwrap_or_default();
+                    let ends = within.map(node).any(|node| ended.get(node as usize) == Some(&true));
+                    doors.insert(u64::from_le_bytes(*eight), if ends { 0 } else { node(door_bytes(eight)) });
+                }
+                None => short.put(short_key(&closed)),
             }
-            let gaps = ended.iter().take(OPENING).enumerate().filter(|(_, byte)| **byte == GAP);
-            gaps.for_each(|(at, _)| starts.put(short_key(ended.get(..=at).unwrap_or_default())));
+            let gaps = closed.iter().take(OPENING).enumerate().filter(|(_, byte)| **byte == GAP);
+            gaps.for_each(|(at, _)| starts.put(short_key(closed.get(..=at).unwrap_or_default())));
             if let Some(slot) = phrase.first().and_then(|b| first.get_mut(usize::from(*b))) {
                 *slot = true;
             }
@@ -165,7 +228,8 @@ impl Tree {
         let (edges, edges_from) = by_node(&edges, nodes as usize);
         let (owners, owners_from) = by_node(&owners, nodes as usize);
         let nodes = edges_from.into_iter().zip(owners_from).collect();
-        Self { nodes, edges, owners, heads, openings, short, starts, first }
+        let doors = Doors::new(&doors);
+        Self { nodes, edges, owners, heads, openings, doors, short, starts, first }
     }
 
     /// The bytes that a phrase can begin with.
@@ -189,20 +253,21 @@ impl Tree {
         pairs
     }
 
-    /// Whether the bytes at `at`, of which `opening` is the fold, look like the beginning of a phrase. Never wrongly no.
+    /// Where a walk from `at` begins, where `opening` is the fold; nowhere if no phrase begins there. Never wrongly nowhere.
     #[inline]
-    pub(super) fn may_begin(&self, view: View<'_>, at: usize, opening: Option<Opening>) -> bool {
-        let Some(opening) = opening else { return self.may_begin_slowly(view, at) };
+    pub(super) fn door(&self, view: View<'_>, at: usize, opening: Option<Opening>) -> Option<Door> {
+        let Some(opening) = opening else { return self.may_begin_slowly(view, at).then_some(Door::ROOT) };
         // Of a gap of more than one byte only the walk knows the length: what stands before its second byte counts.
         let plain = opening.up_to_second_gap();
         let begun = match plain {
-            OPENING => self.openings.has(opening.folded),
-            _ => self.starts.has(opening.first(plain)),
+            OPENING if self.openings.has(opening.folded) => self.doors.get(opening.folded),
+            OPENING => None,
+            _ => self.starts.has(opening.first(plain)).then_some(Door::ROOT),
         };
-        begun || opening.any_end(plain, |key| self.short.has(key))
+        begun.or_else(|| opening.any_end(plain, |key| self.short.has(key)).then_some(Door::ROOT))
     }
 
-    /// The same at the end of the text, and where it is not ASCII.
+    /// Whether a phrase may begin at the end of the text, and where it is not ASCII.
     fn may_begin_slowly(&self, view: View<'_>, at: usize) -> bool {
         if !view.last && at + HEAD > view.bytes.len() {
             return true;
@@ -231,13 +296,19 @@ impl Tree {
         edges.iter().find(|e| e.0 == byte).map(|e| e.1)
     }
 
-    /// Follows the text from `start`, where a word begins, and gives every phrase found there with its
+    /// Follows the text from `start`, where a word begins, through its door, and gives every phrase found there with its
     /// end, shorter ones first. Nothing is given by an open walk. Counts its steps.
-    pub(super) fn walk(&self, view: View<'_>, start: usize, found: &mut Vec<(Owner, usize)>, steps: &mut u64) -> Walk {
+    pub(super) fn walk(
+        &self,
+        view: View<'_>,
+        (start, door): (usize, Door),
+        found: &mut Vec<(Owner, usize)>,
+        steps: &mut u64,
+    ) -> Walk {
         let bytes = view.bytes;
         let begin = start - view.base;
-        let mut at = begin;
-        let mut node = 0;
+        let mut at = begin + door.bytes;
+        let mut node = door.node;
         found.clear();
         let open = loop {
             let Some(&byte) = bytes.get(at) else {

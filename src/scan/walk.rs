@@ -12,7 +12,7 @@ use super::check;
 use super::context;
 use super::opening::{DIGITS_WITHIN, Opening, next_digit};
 use super::pattern::{Kind, Pattern};
-use super::phrase::{Owner, Walk, gap_at, gap_before};
+use super::phrase::{Door, Owner, Walk, gap_at, gap_before};
 use super::regex::{Machine, Run, View, is_word};
 use super::set::Scanner;
 use super::span::Hit;
@@ -115,8 +115,10 @@ impl State {
     #[inline(never)]
     fn try_place(&mut self, scanner: &Scanner, view: View<'_>, at: usize, bucket: &Bucket) {
         let (start, opening) = (view.base + at, Opening::at(view.bytes, at));
-        if bucket.phrase && scanner.tree.may_begin(view, at, opening) {
-            self.try_phrase(scanner, view, start);
+        if bucket.phrase
+            && let Some(door) = scanner.tree.door(view, at, opening)
+        {
+            self.try_phrase(scanner, view, start, door);
         }
         if bucket.words.is_empty() {
             return;
@@ -170,7 +172,7 @@ impl State {
         }
         if bucket.phrase && gap_before(view, last) {
             if view.last {
-                self.try_phrase(scanner, view, last);
+                self.try_phrase(scanner, view, last, Door::ROOT);
             } else {
                 open = last;
             }
@@ -383,19 +385,21 @@ impl State {
                 return;
             }
             let at = start - view.base;
-            if gap_at(view.bytes, at) == 0 && scanner.tree.may_begin(view, at, Opening::at(view.bytes, at)) {
-                self.try_phrase(scanner, view, start);
+            if gap_at(view.bytes, at) == 0
+                && let Some(door) = scanner.tree.door(view, at, Opening::at(view.bytes, at))
+            {
+                self.try_phrase(scanner, view, start, door);
             }
         }
     }
 
-    /// Tries all phrases at one place.
-    fn try_phrase(&mut self, scanner: &Scanner, view: View<'_>, start: usize) {
+    /// Tries all phrases at one place, through its door.
+    fn try_phrase(&mut self, scanner: &Scanner, view: View<'_>, start: usize, door: Door) {
         if self.phrase_waits.is_some() || !gap_before(view, start) {
             return;
         }
         let mut found = std::mem::take(&mut self.found);
-        if scanner.tree.walk(view, start, &mut found, &mut self.steps) == Walk::Open {
+        if scanner.tree.walk(view, (start, door), &mut found, &mut self.steps) == Walk::Open {
             self.phrase_waits = Some(start);
         }
         // Longest first: a pattern takes one match at a place.
