@@ -107,6 +107,12 @@ pub const JOINED_MAX: usize = 64 << 10;
 /// Sessions remembered at once, by default.
 pub const SESSIONS_MAX: usize = 16_384;
 
+/// Tools whose definitions are remembered of one upstream. A server with more offers what nobody could choose from.
+pub const TOOLS_PINNED_MAX: usize = 4096;
+
+/// Tools taken out of one list that leave a record each; the rest is counted in the exchange's.
+pub const TOOLS_RECORDED_MAX: usize = 16;
+
 /// Pacts of one portfolio. People keep a handful; each is judged in every exchange that it governs.
 pub const PORTFOLIO_PACTS_MAX: usize = 16;
 

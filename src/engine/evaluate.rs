@@ -239,17 +239,7 @@ pub(crate) fn judge_wordless(view: &View<'_>, applies: &Bits, checked: &mut Bits
             Check::Bound { quantity, min, max } => {
                 measure(view, *quantity).map(|n| min.is_some_and(|min| n < min) || max.is_some_and(|max| n > max))
             }
-            Check::Tool { allow, deny } => view.tool().map(|tool| match tool.index {
-                Some(index) => deny.contains(index) || allow.as_ref().is_some_and(|a| !a.contains(index)),
-                None => allow.is_some(),
-            }),
-            Check::ToolWord { target, allow, deny } => view.tool().map(|tool| {
-                let word = tool.entry.and_then(|e| if *target { e.target.as_deref() } else { e.action.as_deref() });
-                match word {
-                    Some(word) => deny.contains(word) || allow.as_ref().is_some_and(|a| !a.contains(word)),
-                    None => allow.is_some(),
-                }
-            }),
+            Check::Tool { .. } | Check::ToolWord { .. } => of_tool(view, &rule.check),
             Check::Task { allow, deny, deny_topics } => {
                 checked.insert(rule.predicate);
                 let (unlisted, denied) = match view.facts.get("task.type") {
@@ -286,6 +276,52 @@ pub(crate) fn judge_wordless(view: &View<'_>, applies: &Bits, checked: &mut Bits
             out.breach(rules, rule, &rule.check.word().into(), CERTAIN_BP, standing);
         }
     }
+}
+
+/// Whether the tool breaks a check that looks at nothing but the tool.
+fn of_tool(view: &View<'_>, check: &Check) -> Option<bool> {
+    let tool = view.tool()?;
+    match check {
+        Check::Tool { allow, deny } => Some(match tool.index {
+            Some(index) => deny.contains(index) || allow.as_ref().is_some_and(|a| !a.contains(index)),
+            None => allow.is_some(),
+        }),
+        Check::ToolWord { target, allow, deny } => {
+            let word = tool.entry.and_then(|e| if *target { e.target.as_deref() } else { e.action.as_deref() });
+            Some(match word {
+                Some(word) => deny.contains(word) || allow.as_ref().is_some_and(|a| !a.contains(word)),
+                None => allow.is_some(),
+            })
+        }
+        _ => None,
+    }
+}
+
+/// The first rule by which every call of the tool is blocked, whatever its arguments: one that looks at nothing but the
+/// tool, and whose guards leave no doubt that it applies.
+pub(crate) fn forbids_tool(view: &View<'_>, rules: &StageRules) -> Option<RuleHit> {
+    let surely = |predicate: u32| {
+        view.turn_to(predicate);
+        view.program.guarded(predicate).is_some_and(|guarded| {
+            guarded.lanes.is_none_or(|lanes| lanes & lane_bit(view.event.lane) != 0)
+                && guarded.when.as_ref().is_none_or(|c| run(c, view) == Truth::True)
+                && guarded.unless.as_ref().is_none_or(|c| run(c, view) == Truth::False)
+        })
+    };
+    let rule = rules
+        .rules
+        .iter()
+        .find(|rule| rule.act == Act::Block && surely(rule.predicate) && of_tool(view, &rule.check) == Some(true))?;
+    Some(RuleHit {
+        predicate: rule.predicate,
+        stage: view.event.stage,
+        detector: rule.check.word().into(),
+        place: None,
+        act: rule.act,
+        severity: view.program.predicate(rule.predicate)?.severity,
+        score_bp: CERTAIN_BP,
+        count: 1,
+    })
 }
 
 /// Labels of the denied topics among those of the task text.

@@ -14,6 +14,7 @@ pub mod exchange;
 pub mod facts;
 mod joined;
 pub mod judge;
+pub mod offer;
 pub mod placing;
 pub mod reason;
 mod region;

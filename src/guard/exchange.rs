@@ -4,6 +4,7 @@
 //! when it ends ([`records`]), whatever ended it: dropping it without an end is the end of an exchange that was cut.
 
 mod records;
+mod tools;
 
 use std::sync::Arc;
 
@@ -33,6 +34,7 @@ use crate::evidence::record::{self, Moment};
 use crate::evidence::{LogHandle, Slot};
 use crate::program::Program;
 use crate::protocol::{Refusal, RequestNotes, Usage, Why};
+use records::Noted;
 
 /// How an exchange ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -273,7 +275,9 @@ impl Exchange {
         self.gathered.join(refused.act);
         self.moment = Some(refused.moment(mid_stream));
         self.commits.altered = true;
-        let durable = self.intervention(refused.act, refused.hit.as_ref(), refused.reason(), None);
+        let moment = refused.moment(mid_stream);
+        let noted = Noted { hit: refused.hit.as_ref(), reason: refused.reason(), ..Noted::new(refused.act, moment) };
+        let durable = self.intervention(&noted);
         self.tell(refused);
         self.refused = Some(refused.clone());
         durable
@@ -287,7 +291,12 @@ impl Exchange {
         for tool in tools {
             self.saw_call(tool, Act::Allow, false);
             if tool.effect == "external" || !tool.reversible {
-                last = self.intervention(Act::Allow, None, None, Some(tool)).or(last);
+                let noted = Noted {
+                    tool: Some(&tool.key),
+                    released: true,
+                    ..Noted::new(Act::Allow, self.moment.unwrap_or(Moment::Call))
+                };
+                last = self.intervention(&noted).or(last);
             }
         }
         last

@@ -2,10 +2,13 @@
 
 use std::collections::VecDeque;
 
+use super::exchange::Exchange;
+use super::listing::Removed;
+use super::pending::Durable;
 use crate::engine::stream::{Step, StreamJudge, StreamRedaction};
 use crate::protocol::message::{CallKind, NO_CHOICE};
-use crate::protocol::sse;
-use crate::protocol::{CallKey, Channel, Piece};
+use crate::protocol::sse::{self, Place, Within};
+use crate::protocol::{CallKey, Channel, Listing, Piece};
 
 /// The text of one channel so far.
 #[derive(Debug)]
@@ -47,6 +50,8 @@ pub(crate) struct Held {
     pub(crate) alone: Vec<(usize, StreamRedaction)>,
     /// Call pieces: which piece, which call.
     pub(crate) calls: Vec<Part>,
+    /// What goes from the list of tools in it.
+    pub(crate) removed: Removed,
     /// How many of the texts and then of the calls are known to be decided.
     decided: usize,
     pub(crate) since_ns: u64,
@@ -111,6 +116,7 @@ impl Held {
             texts: Vec::new(),
             alone: Vec::new(),
             calls: Vec::new(),
+            removed: Removed::default(),
             decided: 0,
             since_ns,
             halted: None,
@@ -127,6 +133,30 @@ impl Held {
             self.decided += parts.take_while(|part| calls.get(part.call).is_some_and(|(_, call)| call.decided)).count();
         }
         self.halted.is_none() && self.decided == self.texts.len() + self.calls.len()
+    }
+
+    /// The list of tools in it.
+    fn listing(&self) -> Option<&Listing> {
+        self.pieces.iter().find_map(|piece| if let Piece::Listing(listing) = piece { Some(&**listing) } else { None })
+    }
+
+    /// The tool of a list to which a text belongs: it can go without the others.
+    pub(crate) fn listed(&self, place: &Place) -> Option<usize> {
+        self.listing()?.tool_at(&place.at)
+    }
+
+    /// Settles which tools go from the list in it. What is returned must be awaited before the event leaves.
+    pub(crate) fn settle_tools(&mut self, exchange: &mut Exchange) -> Option<Durable> {
+        let mut removed = std::mem::take(&mut self.removed);
+        let wait = self.listing().and_then(|listing| removed.settle(exchange, listing, self.event.data()));
+        self.removed = removed;
+        wait
+    }
+
+    /// What takes them out of its data.
+    pub(crate) fn removals(&self) -> Vec<(Place, String)> {
+        let edits = self.listing().map(|listing| self.removed.edits(listing)).unwrap_or_default();
+        edits.into_iter().map(|edit| (Place { at: edit.at, within: Within::Value }, edit.with)).collect()
     }
 
     pub(crate) fn is_call(&self) -> bool {
@@ -161,7 +191,7 @@ impl Held {
             Piece::Call { key, .. } | Piece::CallEnd(key) => Some(key.choice),
             Piece::TextEnd(channel) => Some(channel.choice),
             Piece::Choice(choice) | Piece::Finish { choice, .. } | Piece::Shadow { choice, .. } => Some(*choice),
-            Piece::Usage(_) | Piece::Unread(_) | Piece::InOrder(_) | Piece::Done => None,
+            Piece::Usage(_) | Piece::Unread(_) | Piece::InOrder(_) | Piece::Listing(_) | Piece::Done => None,
         })
     }
 }

@@ -7,6 +7,7 @@ use tower_layer::Layer;
 
 use super::budget::Budget;
 use super::fulfilment::Fulfilment;
+use super::pins::Pins;
 use super::route::Route;
 use super::service::Guard;
 use super::shared::Shared;
@@ -72,6 +73,7 @@ struct Settings {
     protocol: Option<String>,
     notice: Option<Notice>,
     fulfilment: Fulfilment,
+    pins: Arc<Pins>,
 }
 
 impl fmt::Debug for Settings {
@@ -93,6 +95,7 @@ impl Settings {
             protocol: None,
             notice: None,
             fulfilment: Fulfilment::default(),
+            pins: Arc::default(),
         }
     }
 }
@@ -175,6 +178,12 @@ impl<E> Builder<E> {
         self.settings.fulfilment = fulfilment;
         self
     }
+
+    /// What is known of the upstream's tools, where a guard takes the place of another before the same upstream.
+    pub fn pins(mut self, pins: Arc<Pins>) -> Self {
+        self.settings.pins = pins;
+        self
+    }
 }
 
 impl Builder<Decided> {
@@ -194,6 +203,7 @@ impl Builder<Decided> {
                 protocol: s.protocol,
                 notice: s.notice,
                 fulfilment: s.fulfilment,
+                pins: s.pins,
             }),
         }
     }

@@ -4,6 +4,8 @@
 //! the two together and turns redactions into edits of the original bytes.
 
 use super::exchange::Exchange;
+use super::listing::Removed;
+use super::pending::Durable;
 use super::refused::Refused;
 use crate::base::names::Stage;
 use crate::base::verdict::Act;
@@ -32,16 +34,33 @@ pub(crate) struct Ruling {
     pub(crate) edited: Vec<u32>,
     /// Calls that pass, as the catalogue knows them.
     pub(crate) released: Vec<KnownTool>,
+    /// Of a list of tools those that go, and what must be awaited before the others leave.
+    removed: Removed,
+    pub(crate) wait: Option<Durable>,
+    /// How many tools are listed. Their numbers are choices.
+    listed: usize,
 }
 
 impl Ruling {
+    /// Of what could not be read.
+    pub(crate) fn unread(refused: Option<Refused>) -> Self {
+        Self { refused, ..Self::default() }
+    }
+
     /// Takes in the judgement of one event.
     fn take(&mut self, stage: Stage, choice: u32, judgement: &Judgement) {
-        if !judgement.refuses() {
+        if judgement.refuses() {
+            self.refuse(choice, Refused::by(stage, judgement));
+        }
+    }
+
+    fn refuse(&mut self, choice: u32, refused: Refused) {
+        if (choice as usize) < self.listed {
+            self.removed.refuse(choice as usize, refused);
             return;
         }
-        if self.refused.as_ref().is_none_or(|before| before.act < judgement.act) {
-            self.refused = Some(Refused::by(stage, judgement));
+        if self.refused.as_ref().is_none_or(|before| before.act < refused.act) {
+            self.refused = Some(refused);
         }
         if !self.choices.contains(&choice) {
             self.choices.push(choice);
@@ -50,9 +69,10 @@ impl Ruling {
 }
 
 /// Judges every part and call of `message`. `editable` is false where the body as a whole may not be
-/// changed (signed, transcoded).
-pub(crate) fn judge(exchange: &mut Exchange, message: &Message<'_>, side: Side, editable: bool) -> Ruling {
-    let mut ruling = Ruling::default();
+/// changed (signed, transcoded); `bytes` are what the message was read from.
+pub(crate) fn judge(exchange: &mut Exchange, message: &Message<'_>, bytes: &[u8], side: Side, editable: bool) -> Ruling {
+    let listed = message.listing.as_ref().map_or(0, |listing| listing.tools.len());
+    let mut ruling = Ruling { listed, ..Ruling::default() };
     let mut choices: Vec<u32> = message.parts.iter().map(|p| p.choice).chain(message.calls.iter().map(|c| c.choice)).collect();
     choices.sort_unstable();
     choices.dedup();
@@ -71,6 +91,15 @@ pub(crate) fn judge(exchange: &mut Exchange, message: &Message<'_>, side: Side, 
         if let Some(refused) = exchange.unread(stage_of(side), Why::Uninspected(unread.reason), unread.what) {
             ruling.refused.get_or_insert(refused);
             ruling.choices.clone_from(&choices);
+        }
+    }
+    if let Some(listing) = &message.listing {
+        ruling.wait = ruling.removed.settle(exchange, listing, bytes);
+        if editable {
+            ruling.edits.extend(ruling.removed.edits(listing));
+        } else if let Some(gravest) = ruling.removed.gravest() {
+            // Nothing can be taken out of it: then it does not pass at all.
+            ruling.refused = Some(Refused { act: Act::Block, ..gravest.clone() });
         }
     }
     // What repeats an edited text in another form would give it away.
@@ -145,6 +174,12 @@ fn call(exchange: &mut Exchange, call: &Call<'_>, side: Side, editable: bool, ru
         (_, _, false) => MessagePart::Call,
     };
     let Some(placed) = exchange.place(part) else { return };
+    if side == Side::Request
+        && !placed.executed
+        && let Some(refused) = exchange.called_changed(call.name.as_str())
+    {
+        ruling.refuse(call.choice, refused);
+    }
     let json = wire_arguments(call.kind, call.arguments.as_str());
     let event = Event::new(placed.stage, exchange.lane(), exchange.now_us())
         .tool(ToolEvent {

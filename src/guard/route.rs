@@ -28,6 +28,8 @@ pub struct Route {
     pub when_full: WhenFull,
     /// What becomes of an exchange that a pact governs which is over.
     pub expired: Expired,
+    /// What becomes of a tool whose definition has changed.
+    pub tools_changed: ToolsChanged,
     /// Largest decoded body in bytes.
     pub body_max: usize,
     /// Most text held back in one channel of a stream, in bytes.
@@ -49,6 +51,7 @@ impl Default for Route {
             durability: Durability::Default,
             when_full: WhenFull::Block,
             expired: Expired::Refuse,
+            tools_changed: ToolsChanged::Remove,
             body_max: BODY_MAX,
             stream_hold_max: STREAM_HOLD_MAX,
             tool_call_max: TOOL_CALL_MAX,
@@ -85,6 +88,16 @@ words! {
         /// Refused with 403.
         Refuse = "refuse",
         /// Judged by the pact as before, and flagged.
+        Flag = "flag",
+    }
+}
+
+words! {
+    /// What becomes of a tool whose definition is not the one that was seen first.
+    ToolsChanged {
+        /// It goes from lists, and calls of it are refused, until its first definition is back.
+        Remove = "remove",
+        /// It stays, is flagged once, and the new definition counts from then on.
         Flag = "flag",
     }
 }

@@ -319,6 +319,12 @@ async fn whole_answer<R: Body<Data = Bytes>>(
         let kept = changed.as_ref().unwrap_or(&decoded);
         return refuse_answer(asked, exchange, head, &refused, kept, &ruling.choices).await;
     }
+    if let Some(wait) = ruling.wait
+        && !wait.await
+    {
+        let refused = Refused::unread(Stage::Result, Why::Engine);
+        return refuse_answer(asked, exchange, head, &refused, &decoded, &[]).await;
+    }
     if !ruling.released.is_empty()
         && let Some(wait) = exchange.release_calls(&ruling.released)
         && !wait.await

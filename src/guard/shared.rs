@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::budget::Budget;
 use super::fulfilment::Fulfilment;
+use super::pins::Pins;
 use super::route::Route;
 use super::subject::FactSource;
 use crate::base::clock::SharedClock;
@@ -27,6 +28,7 @@ pub(crate) struct Shared {
     pub(crate) protocol: Option<String>,
     pub(crate) notice: Option<Notice>,
     pub(crate) fulfilment: Fulfilment,
+    pub(crate) pins: Arc<Pins>,
 }
 
 /// Told of every intervention, for a person to read.

@@ -216,6 +216,9 @@ impl Stream {
                 break;
             }
         }
+        if outcome.is_ok() {
+            moved.wait = held.settle_tools(exchange).or(moved.wait.take());
+        }
         held.pieces.shrink_to_fit();
         self.line.push(held);
         outcome?;
@@ -240,10 +243,17 @@ impl Stream {
                 }
                 let (index, step) = self.text(exchange, *channel, *editable, text.as_str())?;
                 let Some((_, flow)) = self.channels.get_mut(index) else { return refuses(exchange, &step) };
-                if !channel.joined && step.block_at.is_none() {
+                let listed = held.listed(place);
+                if !channel.joined && (step.block_at.is_none() || listed.is_some()) {
                     // Decided: its channel is free for the next of an event with many.
                     held.alone.extend(flow.redactions.drain(..).map(|redaction| (at, redaction)));
-                    return refuses(exchange, &step);
+                    return match (refuses(exchange, &step), listed) {
+                        (Err(Halt::Refuse(refused)), Some(number)) => {
+                            held.removed.refuse(number, refused);
+                            Ok(())
+                        }
+                        (outcome, _) => outcome,
+                    };
                 }
                 let end = flow.pushed;
                 flow.waiting += 1;
@@ -271,7 +281,7 @@ impl Stream {
                 let refused = exchange.unread(Stage::Response, Why::Uninspected(unread.reason), unread.what);
                 refused.map_or(Ok(()), |refused| Err(refused.into()))
             }
-            Piece::Choice(_) | Piece::Shadow { .. } | Piece::InOrder(_) => Ok(()),
+            Piece::Choice(_) | Piece::Shadow { .. } | Piece::InOrder(_) | Piece::Listing(_) => Ok(()),
         }
     }
 
@@ -465,7 +475,9 @@ impl Stream {
     /// `cut` on is left out.
     fn write(&mut self, held: &Held, cut: Option<(usize, u64)>, moved: &mut Moved) -> bool {
         let Self { channels, calls, reader, .. } = self;
-        let mut changes: Vec<Change<'_>> = Vec::new();
+        let removals = held.removals();
+        let mut changes: Vec<Change<'_>> =
+            removals.iter().map(|(place, with)| Change { place, at: 0..place.at.len(), with }).collect();
         let mut begun: BTreeSet<usize> = BTreeSet::new();
         for span in &held.texts {
             let Some(Piece::Text { place, .. }) = held.pieces.get(span.piece) else { continue };

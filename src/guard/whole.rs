@@ -181,7 +181,7 @@ pub(crate) fn judge(
             return Err(ReadError::new(code, 0));
         }
         let refused = exchange.unread(message::stage_of(side), Why::Uninspected(UnjudgedReason::Media), "body");
-        let ruling = Ruling { refused, ..Ruling::default() };
+        let ruling = Ruling::unread(refused);
         return Ok(Judged { changed: None, ruling, notes: RequestNotes::default(), decoded });
     };
     let editable = text.editable && !headers::body_is_signed(headers);
@@ -200,7 +200,7 @@ pub(crate) fn judge(
         exchange.converse(conversation);
     }
     let editable = editable && !message.fixed;
-    let ruling = message::judge(exchange, &message, side, editable);
+    let ruling = message::judge(exchange, &message, &text.body, side, editable);
     let changed = (!ruling.edits.is_empty() && editable).then(|| changed(&text.body, &ruling.edits));
     let notes = message.notes();
     drop(message);

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 
 use super::error::{Code, ReadError};
+use super::listing::Listing;
 use super::message::{CallKind, Message, RequestNotes, Role, Unread, Usage};
 use super::sse::{Change, Event, Place};
 use crate::base::names::Stage;
@@ -157,6 +158,8 @@ pub enum Piece {
         /// The value.
         place: Place,
     },
+    /// A list of tools, before the texts in it. Its places are those of the event's data.
+    Listing(Box<Listing>),
     /// Tokens.
     Usage(Usage),
     /// Something not read.

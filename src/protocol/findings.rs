@@ -9,6 +9,7 @@ use super::adapter::{CallKey, Channel, Piece};
 use super::error::{Code, ReadError};
 use super::events::text_piece;
 use super::json::Str;
+use super::listing::Listing;
 use super::message::{Call, CallKind, Message, Part, Role, Shadow, Unread};
 use super::sse::{Place, Within};
 use super::text::Text;
@@ -31,6 +32,7 @@ enum What {
     Call(CallAt),
     Unread(&'static str, UnjudgedReason),
     Shadow(Range<usize>),
+    Listing(Listing),
 }
 
 /// A call, or a piece of one, by its places.
@@ -262,6 +264,11 @@ impl Findings {
         self.push(What::Shadow(value.whole()))
     }
 
+    /// A list of tools, before what stands in it.
+    pub(super) fn list(&mut self, listing: Listing) -> Result<(), ReadError> {
+        self.push(What::Listing(listing))
+    }
+
     /// What was found from `from` up to `to` is history, except what the system says.
     pub(super) fn age(&mut self, from: Count, to: Count) {
         for found in self.found.iter_mut().take(to).skip(from) {
@@ -311,6 +318,7 @@ impl Findings {
                     }
                 }
                 What::Shadow(at) => message.shadows.push(Shadow { choice, at }),
+                What::Listing(listing) => message.listing = Some(listing),
             }
         }
         message
@@ -339,6 +347,7 @@ impl Findings {
                 }
                 What::Unread(what, reason) => out.push(Piece::Unread(Unread { what, reason })),
                 What::Shadow(at) => out.push(Piece::Shadow { choice, place: Place { at, within: Within::Value } }),
+                What::Listing(listing) => out.push(Piece::Listing(Box::new(listing))),
             }
         }
     }

@@ -3,6 +3,7 @@
 //! An adapter fills a [`Message`]; whoever judges sees nothing else. Promise of every adapter: each
 //! string of a body is in a part, in a call or (media) in `unread`; nothing passes unread in silence.
 
+use super::listing::Listing;
 use super::text::{Edit, Text};
 use crate::base::names::UnjudgedReason;
 
@@ -137,6 +138,8 @@ pub struct Message<'b> {
     pub unread: Vec<Unread>,
     /// Values that repeat texts in another form.
     pub shadows: Vec<Shadow>,
+    /// A list of tools; the choice of a text in it is the number of its tool.
+    pub listing: Option<Listing>,
     /// The call of JSON-RPC that a request is.
     pub rpc: Option<Rpc>,
     /// Nothing of the body may be changed: it is signed by protocol.

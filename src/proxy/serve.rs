@@ -33,7 +33,7 @@ use super::refusals::Refusals;
 use super::reload::run::{Did, Reloader, Teller};
 use super::reload::watch::Watch;
 use super::reverse::Reverse;
-use super::stack::{App, Beneath, Common, Stack, forward};
+use super::stack::{App, Common, Stack, Upstream, forward};
 use super::state::{ListenerState, Reload, Shared, State};
 use super::upstream::Upstreams;
 
@@ -144,9 +144,9 @@ impl Sidecar {
         let mut guarded = Vec::new();
         let admin_socket = bind("admin", config.admin.bind).await?;
         let serving = Serving::start(&config, &drain, |listener| {
-            let beneath = common.beneath(&config, listener);
-            let app = Arc::new(App::new(common.guarded(&config, listener, &program, beneath.clone())));
-            guarded.push(Seat { listener: listener.clone(), app: Arc::clone(&app), beneath });
+            let upstream = common.upstream(&config, listener);
+            let app = Arc::new(App::new(common.guarded(&config, listener, &program, &upstream)));
+            guarded.push(Seat { listener: listener.clone(), app: Arc::clone(&app), upstream });
             app
         })
         .await?;
@@ -316,7 +316,7 @@ fn listeners(config: &Config, addresses: &[(String, SocketAddr)]) -> Vec<Listene
 struct Seat {
     listener: Listener,
     app: Arc<App>,
-    beneath: Beneath,
+    upstream: Upstream,
 }
 
 /// The task that reloads: one wish after another.
@@ -438,10 +438,10 @@ impl Reloads {
         for seat in &mut self.seats {
             let Some(listener) = config.listen.iter().find(|l| l.name == seat.listener.name) else { continue };
             if listener.upstream != seat.listener.upstream {
-                seat.beneath = self.common.beneath(&config, listener);
+                seat.upstream = self.common.upstream(&config, listener);
             }
             seat.listener = listener.clone();
-            seat.app.swap(self.common.guarded(&config, listener, &program, seat.beneath.clone()));
+            seat.app.swap(self.common.guarded(&config, listener, &program, &seat.upstream));
         }
         self.state.change(|state| {
             let addresses: Vec<(String, SocketAddr)> =

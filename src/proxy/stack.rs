@@ -22,7 +22,7 @@ use crate::evidence::log::LogHandle;
 use crate::evidence::record::RecordId;
 use crate::guard::layer::Notice;
 use crate::guard::subject::FactKind;
-use crate::guard::{self, Budget, FactSource, Fulfilment, Guard, GuardLayer, GuardedBody, Peer};
+use crate::guard::{self, Budget, FactSource, Fulfilment, Guard, GuardLayer, GuardedBody, Peer, Pins};
 use crate::program::{Live, Program};
 
 use super::body::{Answer, AnswerError};
@@ -142,6 +142,13 @@ impl Body for Reply {
     }
 }
 
+/// What a listener's guard stands before. It outlives the guards that a reload puts in each other's place.
+#[derive(Clone)]
+pub(super) struct Upstream {
+    beneath: Beneath,
+    pins: Arc<Pins>,
+}
+
 /// What all guards of a process share.
 #[derive(Clone)]
 pub(super) struct Common {
@@ -157,13 +164,13 @@ pub(super) struct Common {
 }
 
 impl Common {
-    /// The reverse proxy of a listener, with its own pool.
-    pub(super) fn beneath(&self, config: &Config, listener: &Listener) -> Beneath {
-        Reverse::new(&self.upstreams, forward(config, listener))
+    /// The upstream of a listener, with its own pool, of which nothing is known yet.
+    pub(super) fn upstream(&self, config: &Config, listener: &Listener) -> Upstream {
+        Upstream { beneath: Reverse::new(&self.upstreams, forward(config, listener)), pins: Arc::default() }
     }
 
     /// The guard of a listener over its reverse proxy.
-    pub(super) fn guarded(&self, config: &Config, listener: &Listener, program: &Program, beneath: Beneath) -> Stack {
+    pub(super) fn guarded(&self, config: &Config, listener: &Listener, program: &Program, upstream: &Upstream) -> Stack {
         let chosen = config.route(&listener.name);
         let route = guard::Route {
             name: listener.name.clone(),
@@ -174,6 +181,7 @@ impl Common {
             durability: chosen.durability,
             when_full: config.evidence.when_full,
             expired: chosen.expired,
+            tools_changed: chosen.tools_changed,
             body_max: config.limits.body_max,
             stream_hold_max: config.limits.stream_hold_max,
             tool_call_max: config.limits.tool_call_max,
@@ -187,13 +195,14 @@ impl Common {
             .sessions(Arc::clone(&self.sessions))
             .budget(Arc::clone(&self.budget))
             .clock(Arc::clone(&self.clock))
-            .fulfilment(self.fulfilment.clone());
+            .fulfilment(self.fulfilment.clone())
+            .pins(Arc::clone(&upstream.pins));
         builder = builder.protocol(listener.protocol.as_str());
         if let Some(notice) = &self.notice {
             builder = builder.notice(Arc::clone(notice));
         }
         let door = Door { route: listener.name.clone(), lane: listener.lane, mode: chosen.mode };
-        Stack::Guarded(builder.build().layer(beneath), door, Arc::clone(&self.refusals))
+        Stack::Guarded(builder.build().layer(upstream.beneath.clone()), door, Arc::clone(&self.refusals))
     }
 }
 

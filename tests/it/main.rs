@@ -54,5 +54,6 @@ mod support;
 mod syscalls;
 mod tidy;
 mod together;
+mod tools;
 mod traffic;
 mod versions;

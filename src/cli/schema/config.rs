@@ -8,7 +8,7 @@ use crate::base::names::{Lane, Mode};
 use crate::evidence::shipped::Level;
 use crate::evidence::sink::settings::Shape;
 use crate::evidence::sink::table::{Row, TABLE};
-use crate::guard::Expired;
+use crate::guard::{Expired, ToolsChanged};
 
 /// `32MiB`, or bytes.
 fn size() -> Value {
@@ -126,6 +126,7 @@ fn route() -> Value {
             "websocket": words(["refuse", "inspect"]),
             "durability": words(["default", "strict", "fast"]),
             "expired": words(Expired::ALL.iter().map(|e| e.as_str())),
+            "tools_changed": words(ToolsChanged::ALL.iter().map(|t| t.as_str())),
         }),
         &[],
     )

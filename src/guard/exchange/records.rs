@@ -8,7 +8,6 @@ use crate::base::telemetry;
 use crate::base::verdict::{Act, Unjudged};
 use crate::engine::event::{Event, Measures};
 use crate::engine::exchange::RuleHit;
-use crate::engine::judge::KnownTool;
 use crate::evidence::Slot;
 use crate::evidence::log::Commitment;
 use crate::evidence::record::{self, Completion, Int, Moment};
@@ -17,36 +16,49 @@ use crate::guard::refused::Refused;
 use crate::guard::route::Durability;
 use crate::protocol::Why;
 
+/// What an intervention record says.
+#[derive(Debug)]
+pub(super) struct Noted<'a> {
+    pub(super) act: Act,
+    pub(super) moment: Moment,
+    pub(super) hit: Option<&'a RuleHit>,
+    pub(super) reason: Option<&'static str>,
+    pub(super) tool: Option<&'a str>,
+    /// A call that permits harm is let go: it must be on disk first.
+    pub(super) released: bool,
+}
+
+impl Noted<'_> {
+    /// That this was done, and when it was decided.
+    pub(super) fn new(act: Act, moment: Moment) -> Self {
+        Self { act, moment, hit: None, reason: None, tool: None, released: false }
+    }
+}
+
 impl Exchange {
     /// Writes an intervention record: fast, or strict where the act must be durable first.
-    pub(super) fn intervention(
-        &mut self,
-        act: Act,
-        hit: Option<&RuleHit>,
-        reason: Option<&'static str>,
-        tool: Option<&KnownTool>,
-    ) -> Option<Durable> {
+    pub(super) fn intervention(&mut self, noted: &Noted<'_>) -> Option<Durable> {
         let slot = self.slot.as_ref()?;
         let strict = self.acts()
             && match self.shared.route.durability {
                 Durability::Strict => true,
-                Durability::Default => tool.is_some(),
+                Durability::Default => noted.released,
                 Durability::Fast => false,
             };
         let record = record::Intervention {
-            act,
+            act: noted.act,
             agent: Some(Arc::clone(&self.gathered.program().identity().agent).into()),
-            hits: hit.map(|hit| self.hit(hit)).into_iter().collect(),
+            hits: noted.hit.map(|hit| self.hit(hit)).into_iter().collect(),
             image: Some(crate::seal::Digest(*self.gathered.program().digest())),
             lane: Some(self.lane()),
             mode: Some(self.shared.route.mode),
             model: self.tally.model.as_deref().map(Into::into),
-            moment: self.moment.or(Some(Moment::Call)),
+            moment: Some(noted.moment),
             pacts: self.pacts(),
             protocol: Some(self.protocol.into()),
-            reason: reason.map(Into::into),
+            reason: noted.reason.map(Into::into),
             route: Some(self.shared.route.name.as_str().into()),
-            tool: tool.map(|tool| Arc::clone(&tool.key).into()),
+            tool: noted.tool.map(Into::into),
             trace: self.trace.as_deref().map(Into::into),
             ..record::Intervention::default()
         };

@@ -57,8 +57,8 @@ impl Adapter for Mcp {
         refuse::request(refusal, notes)
     }
 
-    fn refuse_answer(&self, refusal: &Refusal<'_>, body: &[u8], choices: &[u32], notes: &RequestNotes) -> Answer {
-        refuse::answer(refusal, body, choices, notes)
+    fn refuse_answer(&self, refusal: &Refusal<'_>, body: &[u8], _choices: &[u32], notes: &RequestNotes) -> Answer {
+        refuse::answer(refusal, body, notes)
     }
 
     fn mirrors(&self, header: &str) -> bool {

@@ -3,6 +3,7 @@
 use crate::protocol::error::{Code, ReadError};
 use crate::protocol::findings::{Arguments, CallAt, Findings};
 use crate::protocol::generic;
+use crate::protocol::listing::{Listed, Listing};
 use crate::protocol::message::{Message, NO_CHOICE, Role};
 use crate::protocol::rpc;
 use crate::protocol::value::{Value, Values};
@@ -141,6 +142,13 @@ pub(super) fn answer(body: &[u8]) -> Result<Message<'_>, ReadError> {
     Ok(f.message(&values, Message { choices: 1, ..Message::default() }))
 }
 
+/// The list of tools that a value is. `scope` says who may share it.
+fn listing(tools: Value<'_, '_>, scope: Option<Value<'_, '_>>) -> Listing {
+    let each = tools.children().map(|tool| Listed { name: tool.word_of("name").into_owned(), at: tool.whole() });
+    let shared = scope.filter(|scope| scope.word() != "private").and_then(Value::string).map(|scope| scope.at);
+    Listing { at: tools.at(), tools: each.collect(), shared }
+}
+
 /// A message that comes from the server. The entries of a list of tools are choices, so that one can go
 /// without the others.
 pub(super) fn down(root: Value<'_, '_>, f: &mut Findings) -> Result<(), ReadError> {
@@ -151,6 +159,7 @@ pub(super) fn down(root: Value<'_, '_>, f: &mut Findings) -> Result<(), ReadErro
                 for each in member.children() {
                     match each.name().as_ref() {
                         "tools" if each.is_array() => {
+                            f.list(listing(each, member.get("cacheScope")))?;
                             for (number, tool) in (0..).zip(each.children()) {
                                 f.choice = if whole == NO_CHOICE { number } else { whole };
                                 f.tree(Role::ToolDefinition, tool)?;

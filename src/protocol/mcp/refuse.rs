@@ -5,9 +5,8 @@ use serde_json::{Value as Json, json};
 
 use crate::protocol::adapter::{Answer, Refusal, Why};
 use crate::protocol::error::Code;
-use crate::protocol::message::{NO_CHOICE, RequestNotes, Rpc};
+use crate::protocol::message::{RequestNotes, Rpc};
 use crate::protocol::rpc;
-use crate::protocol::text::{Edit, patch};
 use crate::protocol::value::Values;
 use crate::protocol::words::wording;
 
@@ -53,8 +52,8 @@ fn result(refusal: &Refusal<'_>, rpc: &Rpc) -> Json {
     json!({"jsonrpc": "2.0", "id": rpc::id(rpc), "result": result})
 }
 
-/// The answer in place of a server's. Of a list of tools only the refused ones go.
-pub(super) fn answer(refusal: &Refusal<'_>, bytes: &[u8], choices: &[u32], notes: &RequestNotes) -> Answer {
+/// The answer in place of a server's.
+pub(super) fn answer(refusal: &Refusal<'_>, bytes: &[u8], notes: &RequestNotes) -> Answer {
     let mut rpc = notes.rpc.clone().unwrap_or_default();
     let values = Values::of_body(bytes).ok();
     let root = values.as_ref().and_then(Values::root);
@@ -63,16 +62,7 @@ pub(super) fn answer(refusal: &Refusal<'_>, bytes: &[u8], choices: &[u32], notes
     {
         rpc.id = rpc::of(root).id;
     }
-    let tools = root.and_then(|root| root.get("result")).and_then(|result| result.get("tools"));
-    let kept = !choices.is_empty() && !choices.contains(&NO_CHOICE) && refusal.why == Why::Content;
-    let Some(tools) = tools.filter(|tools| tools.is_array() && kept) else { return one(refusal, &rpc) };
-    let left: Vec<&str> = (0_u32..)
-        .zip(tools.children())
-        .filter(|(number, _)| !choices.contains(number))
-        .map(|(_, tool)| tool.raw(&tool.whole()))
-        .collect();
-    let edit = Edit { at: tools.at(), with: format!("[{}]", left.join(",")) };
-    Answer { status: StatusCode::OK, content_type: "application/json", body: patch(bytes, &[edit]).into(), retry_after: None }
+    one(refusal, &rpc)
 }
 
 /// The message that ends a stream: the answer that is waited for, or a word to whoever listens.

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use super::*;
 use crate::base::names::Stage;
 use crate::protocol::adapter::{BlockAs, Why};
-use crate::protocol::{Code, claim};
+use crate::protocol::{Code, claim, patch};
 
 fn refusal<'a>(why: Why) -> Refusal<'a> {
     Refusal {
@@ -98,8 +98,10 @@ fn a_refused_tool_goes_and_the_others_stay() {
     let body = r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"a"},{"name":"b","description":"bad"},{"name":"c"}],"nextCursor":"n"}}"#;
     let message = Mcp.read_answer(body.as_bytes()).unwrap();
     let bad = message.parts.iter().find(|part| part.text.as_str() == "bad").unwrap();
-    let out = Mcp.refuse_answer(&refusal(Why::Content), body.as_bytes(), &[bad.choice], &RequestNotes::default());
-    assert_eq!(std::str::from_utf8(&out.body).unwrap(), body.replace(r#"{"name":"b","description":"bad"},"#, ""));
+    let list = message.listing.as_ref().unwrap();
+    assert_eq!(list.tools.iter().map(|tool| tool.name.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
+    let out = patch(body.as_bytes(), &list.without(|number| number == bad.choice as usize));
+    assert_eq!(std::str::from_utf8(&out).unwrap(), body.replace(r#"{"name":"b","description":"bad"},"#, ""));
     let whole =
         Mcp.refuse_answer(&refusal(Why::Content), body.as_bytes(), &[crate::protocol::NO_CHOICE], &RequestNotes::default());
     let whole: Json = serde_json::from_slice(&whole.body).unwrap();

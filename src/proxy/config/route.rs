@@ -6,7 +6,7 @@ use crate::base::diagnostic::Diagnostics;
 use crate::base::document::{Node, Value};
 use crate::base::limits::CONFIG_ENTRIES_MAX;
 use crate::base::names::Mode;
-use crate::guard::{BlockAs, Durability, Expired, Uninspected, Unread};
+use crate::guard::{BlockAs, Durability, Expired, ToolsChanged, Uninspected, Unread};
 
 use super::listen::Listener;
 use super::read::Section;
@@ -26,6 +26,8 @@ pub struct Route {
     pub durability: Durability,
     /// What is done with an exchange whose pact is over.
     pub expired: Expired,
+    /// What is done with a tool whose definition has changed.
+    pub tools_changed: ToolsChanged,
     /// Who owns the rollout and how it grows.
     pub rollout: Rollout,
 }
@@ -40,6 +42,7 @@ impl Route {
             uninspected: Uninspected::default(),
             durability: Durability::default(),
             expired: Expired::Refuse,
+            tools_changed: ToolsChanged::Remove,
             rollout: Rollout::default(),
         }
     }
@@ -109,6 +112,7 @@ fn one(node: &Node, path: &str, listeners: &[Listener], out: &mut Diagnostics) -
         "websocket",
         "durability",
         "expired",
+        "tools_changed",
     ];
     let section = Section::open(Some(node), path, KEYS, out);
     if let Some(websocket) = section.node("websocket")
@@ -138,6 +142,12 @@ fn one(node: &Node, path: &str, listeners: &[Listener], out: &mut Diagnostics) -
             "expired",
             &Expired::ALL.iter().map(|e| (e.as_str(), *e)).collect::<Vec<_>>(),
             Expired::Refuse,
+            out,
+        ),
+        tools_changed: section.word(
+            "tools_changed",
+            &ToolsChanged::ALL.iter().map(|t| (t.as_str(), *t)).collect::<Vec<_>>(),
+            ToolsChanged::Remove,
             out,
         ),
         rollout: rollout(&section, out),
