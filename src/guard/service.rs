@@ -117,7 +117,16 @@ where
 
     let up = match take_request(&mut exchange, &mut asked, &mut head, body).await {
         Ok(up) => up,
-        Err(Some(refused)) => return Ok(refuse(&asked, exchange, &refused).await),
+        Err(Some(refused)) => {
+            let onward = exchange.with_refusal(&refused, |refusal| asked.adapter.refuse_onward(refusal, &asked.notes));
+            let Some(onward) = onward else { return Ok(refuse(&asked, exchange, &refused).await) };
+            if let Some(wait) = exchange.intervene(&refused, false) {
+                wait.await;
+            }
+            headers::body_changed(&mut head.headers, Some(onward.len()));
+            exchange.forwarded(&onward);
+            GuardedBody::full(onward)
+        }
         // The client left while it was sending: nobody waits for an answer.
         Err(None) => {
             let refused = Refused::unread(Stage::Request, Why::Unreadable(Code::Truncated));

@@ -54,6 +54,11 @@ pub trait Adapter: std::fmt::Debug + Send + Sync {
     /// stay as they are. A body that cannot be kept in part is replaced whole.
     fn refuse_answer(&self, refusal: &Refusal<'_>, body: &[u8], choices: &[u32], notes: &RequestNotes) -> Answer;
 
+    /// What goes up in place of a request that is refused, where it is the upstream that waits for it.
+    fn refuse_onward(&self, _refusal: &Refusal<'_>, _notes: &RequestNotes) -> Option<Bytes> {
+        None
+    }
+
     /// Whether [`mirror`](Self::mirror) holds this header of a request with a body against it: then it says nothing
     /// that the body does not.
     fn mirrors(&self, _header: &str) -> bool {

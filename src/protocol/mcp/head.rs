@@ -38,7 +38,9 @@ pub(super) fn mirror(headers: &mut HeaderMap, before: &[u8], after: &[u8]) -> Re
                 same.find(|is| *is != told).or(first)
             }
             "mcp-method" => None,
-            // Sessions and versions are told by the head alone.
+            // The era without sessions tells its version in both places.
+            "mcp-protocol-version" if version_of(was).is_some_and(|version| version != told) => None,
+            // Sessions are told by the head alone.
             _ => continue,
         };
         let now = now.ok_or_else(differs)?;
@@ -49,6 +51,15 @@ pub(super) fn mirror(headers: &mut HeaderMap, before: &[u8], after: &[u8]) -> Re
     }
     Ok(())
 }
+
+/// The version that a message tells of itself.
+pub(super) fn version_of(root: Value<'_, '_>) -> Option<String> {
+    let meta = root.get("params").and_then(|params| params.get("_meta"));
+    meta.and_then(|meta| meta.get(VERSION)).map(|version| version.word().into_owned())
+}
+
+/// Where it tells it.
+pub(super) const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 
 /// What `Mcp-Name` may repeat.
 fn names_of(root: Value<'_, '_>) -> Vec<String> {
@@ -162,6 +173,17 @@ mod tests {
             BODY.as_bytes(),
         )
         .unwrap();
+    }
+
+    #[test]
+    fn a_version_told_twice_is_told_alike() {
+        let body = r#"{"method":"ping","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;
+        let told = |version| {
+            let body = body.as_bytes();
+            mirror(&mut headers(&[("mcp-protocol-version", version)]), body, body).map_err(|error| error.code)
+        };
+        assert_eq!(told("2026-07-28"), Ok(()));
+        assert_eq!(told("2025-11-25"), Err(Code::HeaderDiffers));
     }
 
     #[test]

@@ -4,12 +4,14 @@
 //! A `tools/call` is a call; everything else that goes up is text, and everything that comes down is what a
 //! tool says, or says of itself. Each entry of a list of tools stands for itself and can go alone. What the
 //! head repeats of the body must be the same, and is written anew when the body is. Batches and methods
-//! that only look like known ones are refused. Not read: media, request states.
+//! that only look like known ones are refused. Of a notification that is refused nobody hears, since nobody waits; an
+//! answer to the server is refused by an error in its place, since the server waits. Not read: media, request states.
 
 mod head;
 mod read;
 mod refuse;
 
+use bytes::Bytes;
 use http::HeaderMap;
 
 use super::adapter::{Adapter, Answer, Head, Piece, Refusal, StreamReader};
@@ -61,6 +63,10 @@ impl Adapter for Mcp {
         refuse::answer(refusal, body, notes)
     }
 
+    fn refuse_onward(&self, refusal: &Refusal<'_>, notes: &RequestNotes) -> Option<Bytes> {
+        refuse::onward(refusal, notes)
+    }
+
     fn mirrors(&self, header: &str) -> bool {
         matches!(header, "mcp-method" | "mcp-name") || header.starts_with("mcp-param-")
     }
@@ -101,11 +107,11 @@ impl StreamReader for Events {
         self.done |= pieces.contains(&Piece::InOrder(ANSWERS));
     }
 
-    fn refuse(&mut self, refusal: &Refusal<'_>) -> bytes::Bytes {
+    fn refuse(&mut self, refusal: &Refusal<'_>) -> Bytes {
         if std::mem::replace(&mut self.done, true) {
-            return bytes::Bytes::new();
+            return Bytes::new();
         }
-        bytes::Bytes::from(refuse::stream_end(refusal, &self.notes))
+        Bytes::from(refuse::stream_end(refusal, &self.notes))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Messages in both directions.
 
+use super::head::{VERSION, version_of};
 use crate::protocol::error::{Code, ReadError};
 use crate::protocol::findings::{Arguments, CallAt, Findings};
 use crate::protocol::generic;
@@ -46,9 +47,6 @@ pub(super) const METHODS: &[&str] = &[
     "tools/list",
 ];
 
-/// Where a message of the era without sessions tells its version.
-const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
-
 /// Reads what a client sends.
 pub(super) fn request(body: &[u8]) -> Result<Message<'_>, ReadError> {
     let values = Values::of_body(body)?;
@@ -61,9 +59,7 @@ pub(super) fn request(body: &[u8]) -> Result<Message<'_>, ReadError> {
     }
     let mut rpc = rpc::of(root);
     rpc::checked(&rpc, root, METHODS)?;
-    let params = root.get("params");
-    let meta = params.and_then(|params| params.get("_meta"));
-    rpc.version = meta.and_then(|meta| meta.get(VERSION)).map(|version| version.word().into_owned());
+    rpc.version = version_of(root);
     let mut f = Findings::new(WORDS, 0);
     for member in root.children() {
         match member.name().as_ref() {
@@ -87,6 +83,7 @@ fn call(params: Value<'_, '_>, f: &mut Findings) -> Result<(), ReadError> {
             "arguments" => {}
             "name" if member.string().is_some() => {}
             "requestState" => f.sealed(None, Role::User, member)?,
+            "_meta" if member.is_object() => meta(member, Role::Other, f)?,
             name => said(member, if name == "inputResponses" { Role::User } else { Role::Other }, f)?,
         }
     }
@@ -103,13 +100,32 @@ fn said(member: Value<'_, '_>, role: Role, f: &mut Findings) -> Result<(), ReadE
         match each.name().as_ref() {
             "requestState" => f.sealed(None, role, each)?,
             "content" | "contents" if each.is_array() => contents(each, role, f)?,
-            _ => {
-                f.name(each)?;
-                f.tree(role, each)?;
-            }
+            "_meta" if each.is_object() => meta(each, role, f)?,
+            _ => rest(each, role, f)?,
         }
     }
     Ok(())
+}
+
+/// What stands beside a message.
+fn meta(meta: Value<'_, '_>, role: Role, f: &mut Findings) -> Result<(), ReadError> {
+    meta.children().try_for_each(|each| rest(each, role, f))
+}
+
+/// A member that the protocol has no words for, or versions of it: they are dates, and nobody's speech.
+fn rest(member: Value<'_, '_>, role: Role, f: &mut Findings) -> Result<(), ReadError> {
+    f.name(member)?;
+    let told = match member.name().as_ref() {
+        "protocolVersion" | VERSION => is_date(&member.word()),
+        "supportedVersions" => member.is_array() && member.children().all(|each| is_date(&each.word())),
+        _ => false,
+    };
+    if told { Ok(()) } else { f.tree(role, member) }
+}
+
+fn is_date(word: &str) -> bool {
+    let form = |(at, byte): (usize, u8)| if matches!(at, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() };
+    word.len() == 10 && word.bytes().enumerate().all(form)
 }
 
 /// A list of contents: texts, media, resources.
@@ -172,10 +188,8 @@ pub(super) fn down(root: Value<'_, '_>, f: &mut Findings) -> Result<(), ReadErro
                         }
                         "content" | "contents" if each.is_array() => contents(each, Role::ToolResult, f)?,
                         "requestState" => f.sealed(None, Role::ToolResult, each)?,
-                        _ => {
-                            f.name(each)?;
-                            f.tree(Role::ToolResult, each)?;
-                        }
+                        "_meta" if each.is_object() => meta(each, Role::ToolResult, f)?,
+                        _ => rest(each, Role::ToolResult, f)?,
                     }
                 }
             }

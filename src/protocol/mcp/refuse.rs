@@ -1,5 +1,6 @@
 //! Refusals as the SDKs of this protocol understand them: at status 200, with the reason where the model reads it.
 
+use bytes::Bytes;
 use http::StatusCode;
 use serde_json::{Value as Json, json};
 
@@ -28,7 +29,19 @@ pub(super) fn request(refusal: &Refusal<'_>, notes: &RequestNotes) -> Answer {
         }
         return rpc::json_answer(StatusCode::BAD_REQUEST, &error, None);
     }
+    // A notification has no answer; clients of the older SDKs give up on any other status.
+    let told = matches!(refusal.why, Why::Content | Why::Permission | Why::Uninspected(_));
+    if told && rpc.id.is_empty() && !rpc.method.is_empty() {
+        let content_type = "application/json";
+        return Answer { status: StatusCode::ACCEPTED, content_type, body: Bytes::new(), retry_after: None };
+    }
     one(refusal, &rpc)
+}
+
+/// The error that goes to the server in place of a client's answer to it.
+pub(super) fn onward(refusal: &Refusal<'_>, notes: &RequestNotes) -> Option<Bytes> {
+    let rpc = notes.rpc.as_ref().filter(|rpc| rpc.method.is_empty() && !rpc.id.is_empty())?;
+    Some(Bytes::from(rpc::error_object(refusal, rpc).to_string()))
 }
 
 /// A result that tells the model, for a call; an error for everything else.

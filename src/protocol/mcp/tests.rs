@@ -2,6 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
+use super::head::VERSION;
 use super::*;
 use crate::base::names::Stage;
 use crate::protocol::adapter::{BlockAs, Why};
@@ -106,6 +107,22 @@ fn a_refused_tool_goes_and_the_others_stay() {
         Mcp.refuse_answer(&refusal(Why::Content), body.as_bytes(), &[crate::protocol::NO_CHOICE], &RequestNotes::default());
     let whole: Json = serde_json::from_slice(&whole.body).unwrap();
     assert_eq!((whole["id"].as_i64(), whole["error"]["code"].as_i64()), (Some(1), Some(4030)));
+}
+
+#[test]
+fn a_version_is_nobodys_speech_and_what_stands_in_its_place_is() {
+    let texts = |version: &str| {
+        let version = json!(version);
+        let up = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "f", "_meta": {VERSION: version}}});
+        let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": version}});
+        let down = json!({"jsonrpc": "2.0", "id": 1, "result": {"protocolVersion": version, "supportedVersions": [version]}});
+        let said = |message: &Message<'_>| message.parts.iter().filter(|part| version == part.text.as_str()).count();
+        let up = [up, hello].map(|body| said(&Mcp.read_request(body.to_string().as_bytes()).unwrap()));
+        [up[0], up[1], said(&Mcp.read_answer(down.to_string().as_bytes()).unwrap())]
+    };
+    assert_eq!(texts("2026-07-28"), [0, 0, 0]);
+    assert_eq!(texts("2026-07-28 "), [1, 1, 2]);
+    assert_eq!(texts("20260728"), [1, 1, 2]);
 }
 
 #[test]
