@@ -15,6 +15,7 @@ use super::import::Import;
 use super::init::Init;
 use super::judge::Judge;
 use super::keygen::Keygen;
+use super::mcp::McpCommand;
 use super::packs::PacksCommand;
 use super::render::{Answer, Outcome, Paint, Screen, safe_lines};
 use super::run::Run;
@@ -46,6 +47,8 @@ enum Command {
     Demo(Demo),
     /// Run the sidecar.
     Run(Run),
+    /// Run an MCP server of standard input and output behind the guard.
+    Mcp(McpCommand),
     /// Write a pact that compiles, to begin with.
     Init(Init),
     /// Tell all mistakes of pacts and portfolios with their places, then what is enforced.
@@ -89,6 +92,7 @@ impl Command {
         match self {
             Self::Demo(command) => command.run(screen),
             Self::Run(command) => command.run(screen),
+            Self::Mcp(command) => command.run(screen),
             Self::Init(command) => command.run(screen),
             Self::Check(command) => command.run(screen),
             Self::Diff(command) => command.run(screen),
@@ -119,6 +123,7 @@ pub fn main() -> ExitCode {
     match answer {
         Ok(Outcome::Fine) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::from(1),
+        Ok(Outcome::Code(code)) => ExitCode::from(code),
         Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
         Err(error) if error.is_told() => ExitCode::from(2),
         Err(error) => {

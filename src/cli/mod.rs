@@ -18,6 +18,7 @@ mod init;
 mod input;
 mod judge;
 mod keygen;
+mod mcp;
 mod packs;
 mod rebuild;
 mod render;

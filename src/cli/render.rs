@@ -23,6 +23,8 @@ pub(super) enum Outcome {
     Fine,
     /// The thing that was looked at does not hold: exit code 1.
     Failed,
+    /// The exit code of what was run.
+    Code(u8),
 }
 
 impl Outcome {

@@ -157,7 +157,7 @@ fn log_start(sidecar: &Sidecar, evidence: &std::path::Path) {
 }
 
 /// Tells every intervention in one line, with the command that explains it.
-fn notice(evidence: &str) -> Notice {
+pub(super) fn notice(evidence: &str) -> Notice {
     let evidence = safe(evidence).into_owned();
     Arc::new(move |told: &Intervened<'_>| {
         let noted = if told.mode == Mode::Enforce { "" } else { " (noted, not done)" };
@@ -175,7 +175,7 @@ fn notice(evidence: &str) -> Notice {
 }
 
 /// Sends the library's events to standard error. `RUST_LOG` chooses which.
-fn log(format: LogFormat) {
+pub(super) fn log(format: LogFormat) {
     // For people interventions have a line of their own already.
     let default = match format {
         LogFormat::Text => "warn,servanda=info,servanda::guard=warn",

@@ -88,6 +88,10 @@ where
     }
 }
 
+/// Stands in the extensions of an answer that is not the upstream's but a refusal of the guard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Declined;
+
 /// What the answer's side needs of the request's.
 struct Asked {
     adapter: &'static dyn Adapter,
@@ -432,6 +436,7 @@ fn put<R: Body<Data = Bytes>>(
 ) -> Response<GuardedBody<R>> {
     headers::body_changed(&mut head.headers, Some(answer.body.len()));
     head.status = answer.status;
+    head.extensions.insert(Declined);
     dress(&exchange, &mut head.headers, &answer);
     Response::from_parts(head, GuardedBody::answer(answer.body, exchange))
 }
@@ -448,6 +453,7 @@ async fn refuse<R: Body<Data = Bytes>>(
     let answer = exchange.with_refusal(refused, |refusal| asked.adapter.refuse_request(refusal, &asked.notes));
     let mut response = Response::new(());
     *response.status_mut() = answer.status;
+    response.extensions_mut().insert(Declined);
     let (mut head, ()) = response.into_parts();
     dress(&exchange, &mut head.headers, &answer);
     let body = if asked.headless { Bytes::new() } else { answer.body };

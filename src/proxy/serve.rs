@@ -14,12 +14,9 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use crate::base::clock::SharedClock;
-use crate::base::limits::{SINK_DRAIN_SECONDS, STORE_LOOK_SECONDS_MAX};
-use crate::engine::session::Sessions;
-use crate::evidence::log::{Log, LogOptions};
+use crate::base::limits::STORE_LOOK_SECONDS_MAX;
+use crate::evidence::log::Log;
 use crate::evidence::sink::Sinks;
-use crate::evidence::sink::run::shipped;
-use crate::guard::Budget;
 use crate::guard::layer::Notice;
 
 use super::admin::{self, Context, Wish, token::Token};
@@ -30,10 +27,11 @@ use super::error::ProxyError;
 use super::listener::Accept;
 use super::metrics;
 use super::refusals::Refusals;
-use super::reload::run::{Did, Reloader, Teller};
+use super::reload::run::{Did, Reloader};
 use super::reload::watch::Watch;
 use super::reverse::Reverse;
 use super::stack::{App, Common, Stack, Upstream, forward};
+use super::start::{Started, seal};
 use super::state::{ListenerState, Reload, Shared, State};
 use super::upstream::Upstreams;
 
@@ -93,9 +91,9 @@ pub struct Ended {
 /// follows the announcement ends the process with an open log.
 #[derive(Debug)]
 pub struct Signals {
-    term: Signal,
-    int: Signal,
-    hup: Signal,
+    pub(super) term: Signal,
+    pub(super) int: Signal,
+    pub(super) hup: Signal,
 }
 
 impl Signals {
@@ -117,29 +115,11 @@ impl Sidecar {
     pub async fn start(setup: Setup) -> Result<Self, ProxyError> {
         let Setup { config, path, clock, notice } = setup;
         let metrics = metrics::exporter().ok();
-        let log = open_log(&config, &clock)?;
-        let sinks = Sinks::start(&log.handle(), &config.evidence.dir, &config.evidence.sinks, &clock);
-        let sinks = Arc::new(sinks.map_err(|error| ProxyError::Evidence(error.to_string()))?);
         let state = Shared::default();
-        let told = Teller { state: state.clone(), log: Some(log.handle()), clock: Arc::clone(&clock) };
-        // Reading, compiling and fetching wait: not on a thread that serves.
-        let starting = tokio::task::spawn_blocking(move || Reloader::start(config, path, told)).await;
-        let reloader = starting.map_err(|error| ProxyError::Process(format!("the start was cut off: {error}")))??;
+        let Started { log, sinks, reloader, common } = Started::begin(config, path, clock, notice, &state).await?;
         let config = reloader.config();
-
+        let (clock, refusals) = (Arc::clone(&common.clock), Arc::clone(&common.refusals));
         let drain = Drain::default();
-        let refusals = Arc::new(Refusals::new(log.handle(), reloader.live().clone(), Arc::clone(&clock)));
-        let common = Common {
-            refusals: Arc::clone(&refusals),
-            live: reloader.live().clone(),
-            log: log.handle(),
-            budget: Arc::new(Budget::new(config.limits.body_total_max, config.limits.parallel_max)),
-            sessions: Arc::new(Sessions::default()),
-            upstreams: Upstreams::new(&config)?,
-            clock: Arc::clone(&clock),
-            notice,
-            fulfilment: reloader.fulfilment().clone(),
-        };
         let program = reloader.live().pin();
         let mut guarded = Vec::new();
         let admin_socket = bind("admin", config.admin.bind).await?;
@@ -266,35 +246,9 @@ impl Sidecar {
         }
         self.tasks.shutdown().await;
         self.refusals.settle();
-        let sealed = tokio::task::spawn_blocking(move || {
-            let sealed = self.log.close();
-            // What is not sealed is not whole: the next start sends it.
-            if sealed.is_ok() {
-                self.sinks.end(Duration::from_secs(SINK_DRAIN_SECONDS));
-            }
-            sealed
-        });
-        let sealed = sealed.await;
-        match sealed {
-            Ok(Ok(records)) => Ok(Ended { cut_off, records }),
-            Ok(Err(error)) => Err(ProxyError::Evidence(format!("the evidence log could not be sealed: {error}"))),
-            Err(error) => Err(ProxyError::Evidence(format!("the evidence log could not be sealed: {error}"))),
-        }
+        let records = seal(self.log, self.sinks).await?;
+        Ok(Ended { cut_off, records })
     }
-}
-
-fn open_log(config: &Config, clock: &SharedClock) -> Result<Log, ProxyError> {
-    let options = LogOptions {
-        root_key: Some(config.evidence.root_key.clone()),
-        clock: Arc::clone(clock),
-        keep: config.evidence.keep,
-        keep_bytes: config.evidence.keep_bytes,
-        shipped: shipped(&config.evidence.dir, &config.evidence.sinks),
-        ..LogOptions::new(&config.evidence.dir)
-    };
-    Log::open_with(options).map_err(|error| {
-        ProxyError::Evidence(format!("the evidence log in {} cannot be opened: {error}", config.evidence.dir.display()))
-    })
 }
 
 fn listeners(config: &Config, addresses: &[(String, SocketAddr)]) -> Vec<ListenerState> {

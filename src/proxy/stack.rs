@@ -171,22 +171,21 @@ impl Common {
 
     /// The guard of a listener over its reverse proxy.
     pub(super) fn guarded(&self, config: &Config, listener: &Listener, program: &Program, upstream: &Upstream) -> Stack {
-        let chosen = config.route(&listener.name);
-        let route = guard::Route {
-            name: listener.name.clone(),
-            lane: listener.lane,
-            mode: chosen.mode,
-            block_as: chosen.block_as,
-            uninspected: chosen.uninspected,
-            durability: chosen.durability,
-            when_full: config.evidence.when_full,
-            expired: chosen.expired,
-            tools_changed: chosen.tools_changed,
-            body_max: config.limits.body_max,
-            stream_hold_max: config.limits.stream_hold_max,
-            tool_call_max: config.limits.tool_call_max,
-            keep_alive: Some(config.limits.keep_alive),
-        };
+        let route = route(config, listener);
+        let door = Door { route: route.name.clone(), lane: route.lane, mode: route.mode };
+        let layer = self.layer(config, listener, program, route, &upstream.pins);
+        Stack::Guarded(layer.layer(upstream.beneath.clone()), door, Arc::clone(&self.refusals))
+    }
+
+    /// The guard of a listener, for whatever stands beneath it.
+    pub(super) fn layer(
+        &self,
+        config: &Config,
+        listener: &Listener,
+        program: &Program,
+        route: guard::Route,
+        pins: &Arc<Pins>,
+    ) -> GuardLayer {
         let mut builder = GuardLayer::builder(self.live.clone())
             .evidence(self.log.clone())
             .route(route)
@@ -196,13 +195,32 @@ impl Common {
             .budget(Arc::clone(&self.budget))
             .clock(Arc::clone(&self.clock))
             .fulfilment(self.fulfilment.clone())
-            .pins(Arc::clone(&upstream.pins));
+            .pins(Arc::clone(pins));
         builder = builder.protocol(listener.protocol.as_str());
         if let Some(notice) = &self.notice {
             builder = builder.notice(Arc::clone(notice));
         }
-        let door = Door { route: listener.name.clone(), lane: listener.lane, mode: chosen.mode };
-        Stack::Guarded(builder.build().layer(upstream.beneath.clone()), door, Arc::clone(&self.refusals))
+        builder.build()
+    }
+}
+
+/// What the config has decided for a listener.
+pub(super) fn route(config: &Config, listener: &Listener) -> guard::Route {
+    let chosen = config.route(&listener.name);
+    guard::Route {
+        name: listener.name.clone(),
+        lane: listener.lane,
+        mode: chosen.mode,
+        block_as: chosen.block_as,
+        uninspected: chosen.uninspected,
+        durability: chosen.durability,
+        when_full: config.evidence.when_full,
+        expired: chosen.expired,
+        tools_changed: chosen.tools_changed,
+        body_max: config.limits.body_max,
+        stream_hold_max: config.limits.stream_hold_max,
+        tool_call_max: config.limits.tool_call_max,
+        keep_alive: Some(config.limits.keep_alive),
     }
 }
 

@@ -279,12 +279,17 @@ fn sealed() -> Vec<Value> {
 
 /// A Python that can verify; without one it is said that the test was skipped.
 pub(crate) fn python() -> Option<String> {
+    python_with("cryptography")
+}
+
+/// A Python that has this module; without one it is said that the test was skipped.
+pub(crate) fn python_with(module: &str) -> Option<String> {
     let python = std::env::var("SERVANDA_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let there =
-        Command::new(&python).args(["-c", "import cryptography"]).stderr(Stdio::null()).status().is_ok_and(|s| s.success());
+    let import = format!("import {module}");
+    let there = Command::new(&python).args(["-c", &import]).stderr(Stdio::null()).status().is_ok_and(|s| s.success());
     if !there {
-        assert_ne!(std::env::var("SERVANDA_REQUIRE_SERVICES").as_deref(), Ok("1"), "no {python} with cryptography");
-        println!("skipped: no python3 with cryptography");
+        assert_ne!(std::env::var("SERVANDA_REQUIRE_SERVICES").as_deref(), Ok("1"), "no {python} with {module}");
+        println!("skipped: no python3 with {module}");
     }
     there.then_some(python)
 }

@@ -50,6 +50,7 @@ mod smuggle;
 mod sockets;
 mod spared;
 mod statements;
+mod stdio;
 mod support;
 mod syscalls;
 mod tidy;

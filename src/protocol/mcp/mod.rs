@@ -27,6 +27,30 @@ use read::WORDS;
 #[derive(Clone, Copy, Debug)]
 pub struct Mcp;
 
+/// What a message says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Envelope {
+    /// The id as it is written.
+    pub id: Option<String>,
+    /// The method; none for an answer.
+    pub method: Option<String>,
+    /// The id of the call that it takes back.
+    pub cancels: Option<String>,
+}
+
+/// The envelope of one message; none of what is no message.
+pub fn envelope(body: &[u8]) -> Option<Envelope> {
+    let values = Values::of_body(body).ok()?;
+    let root = values.root().filter(|root| root.is_object())?;
+    let rpc = super::rpc::of(root);
+    let cancelled = root.get("params").filter(|_| rpc.method == CANCELLED).and_then(|params| params.get("requestId"));
+    let told = |word: String| Some(word).filter(|word| !word.is_empty());
+    Some(Envelope { id: told(rpc.id), method: told(rpc.method), cancels: cancelled.map(|id| root.raw(&id.whole()).to_owned()) })
+}
+
+/// By which a client of the era with sessions takes a call back.
+const CANCELLED: &str = "notifications/cancelled";
+
 impl Adapter for Mcp {
     fn name(&self) -> &'static str {
         "mcp"

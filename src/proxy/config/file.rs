@@ -155,6 +155,20 @@ impl Config {
         })
     }
 
+    /// The config of `mcp -- COMMAND`: one listener that stands for the child.
+    ///
+    /// # Errors
+    /// None that a caller can cause.
+    pub fn of_command(pact: Option<&Path>, evidence_dir: Option<&Path>) -> Result<Self, ProxyError> {
+        // A child is reached by pipes: neither address is ever used.
+        let mut config = Self::short("http://stdio.invalid/mcp", pact, None, Some(Lane::Tools), evidence_dir)?;
+        for listener in &mut config.listen {
+            "stdio".clone_into(&mut listener.name);
+            listener.protocol = Protocol::Mcp;
+        }
+        Ok(config)
+    }
+
     /// What holds for a listener: the route that names it, else the one that names none, else the
     /// default: `enforce` with a pact, `observe` without.
     pub fn route(&self, listener: &str) -> Route {
