@@ -24,6 +24,7 @@ import anthropic
 import openai
 import uvicorn
 from mcp import Client
+from mcp.client.stdio import StdioServerParameters
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 
@@ -409,6 +410,98 @@ for outcome in ("block before", "block plain", "block mid-stream"):
     skip("mcp", outcome, "a call is the only thing that is refused, and is told as its result")
 
 
+# The same server as a child of `servanda mcp`; it notes its calls in a file.
+HARBOR = f"""
+import sys
+from mcp.server import MCPServer
+server = MCPServer("harbor")
+
+@server.tool()
+def kb_search(q: str, url: str = "") -> str:
+    print(q, file=open(sys.argv[1], "a"))
+    return {SAID!r} if q == "card" else "found " + q
+
+@server.tool()
+def database_drop(table: str) -> str:
+    print(table, file=open(sys.argv[1], "a"))
+    return "gone"
+
+server.run("stdio")
+"""
+
+python("mcp stdio", "mcp")
+
+
+def over_stdio(b, name, work):
+    """Runs `work` with a client of each era before a child of its own; gives what it gives and the calls of the server."""
+    async def go(mode):
+        folder = b.folder / f"stdio-{name}-{mode}"
+        folder.mkdir()
+        (folder / "harbor.py").write_text(HARBOR)
+        guarded = ["mcp", "--pact", str(b.pact), "--evidence", "evidence", "--", sys.executable, "harbor.py", "calls"]
+        child = StdioServerParameters(command=b.binary, args=guarded, cwd=folder, env={"NO_COLOR": "1"})
+        async with asyncio.timeout(DEADLINE_S):
+            async with Client(child, mode=mode) as client:
+                got = await work(client)
+        calls = folder / "calls"
+        verified = subprocess.run([b.binary, "evidence", "verify", str(folder / "evidence")], capture_output=True)
+        equal(verified.returncode, 0, f"the evidence: {verified.stdout!r}")
+        return got, calls.read_text().split() if calls.exists() else []
+
+    got = [asyncio.run(go(mode)) for mode in ("auto", "legacy")]
+    equal(got[0], got[1], "the two eras")
+    return got[0]
+
+
+@cell("mcp stdio", "allow")
+def stdio_allow(b):
+    async def work(client):
+        tools = await client.list_tools()
+        return [t.name for t in tools.tools], text_of(await client.call_tool("kb_search", {"q": "tides"}))
+
+    (names, got), calls = over_stdio(b, "allow", work)
+    equal((names, calls), (["kb_search"], ["tides"]), "the list, without what the pact forbids")
+    equal(got, (False, ["found tides"], {"result": "found tides"}), "call")
+    return "CallToolResult; the list without what the pact forbids"
+
+
+@cell("mcp stdio", "redact")
+def stdio_redact(b):
+    async def work(client):
+        return text_of(await client.call_tool("kb_search", {"q": "card"}))
+
+    equal(over_stdio(b, "redact", work)[0], (False, [SAFE], {"result": SAFE}), "text and its structured copy")
+    return "CallToolResult, both copies replaced"
+
+
+@cell("mcp stdio", "call blocked")
+def stdio_bad_call(b):
+    async def work(client):
+        return [await without_record(text(client, tool, arguments)) for tool, arguments in (("kb_search", BAD), ("database_drop", {"table": "t"}))]
+
+    async def text(client, tool, arguments):
+        return text_of(await client.call_tool(tool, arguments))
+
+    got, calls = over_stdio(b, "blocked", work)
+    expect(all(error and "rule" in said[0] for error, said, _ in got), f"got {got!r}")
+    equal(calls, [], "calls of the server")
+    return "CallToolResult, is_error, reason for the model"
+
+
+@cell("mcp stdio", "call allowed")
+def stdio_good_call(b):
+    async def work(client):
+        return text_of(await client.call_tool("kb_search", {"q": "returns"}))
+
+    got, calls = over_stdio(b, "allowed", work)
+    equal((got[1], calls), (["found returns"], ["returns"]), "result and calls of the server")
+    return "CallToolResult"
+
+
+for outcome in ("block before", "block plain", "block mid-stream"):
+    skip("mcp stdio", outcome, "a call is the only thing that is refused, and is told as its result")
+
+
 # ---- the run --------------------------------------------------------------------------------------
 
 
@@ -417,6 +510,7 @@ class Bench:
         pact = folder / "support.pact.yaml"
         subprocess.run([binary, "init", "--template", "customer-support", "-o", str(pact)], check=True, capture_output=True)
         self.upstream, self.server = Upstream(), Tools()
+        self.binary, self.folder, self.pact = binary, folder, pact
         (folder / "model").mkdir()
         (folder / "tools").mkdir()
         self.model = Sidecar(binary, self.upstream.url, pact, folder / "model")
@@ -458,6 +552,7 @@ def main():
     if args.all:
         importlib.import_module("a2a_cells")
         importlib.import_module("framework_cells")
+        importlib.import_module("graph_cells")
         importlib.import_module("node_cells")
     passed, failed, rows = 0, 0, []
     with tempfile.TemporaryDirectory() as scratch:

@@ -1,7 +1,7 @@
 """A scripted upstream. Standard library only, loopback only, a port of its own.
 
 The request's `model` names the script that answers it: in its body, in its path (`/models/NAME:…`, `/model/NAME/…`), or
-as the context of a message between agents. A script is a list of steps:
+as the context of a message between agents or the thread of a run (`/threads/NAME/…`). A script is a list of steps:
 
     bytes          written to the wire as they are, in one write, flushed
     a function     called with the request's body; what it gives is written
@@ -106,7 +106,7 @@ class Upstream:
 
 def named(head, body):
     """The name of the script that a request asks for."""
-    found = re.search(r"/models?/([^/:?]+)", head.partition("\r\n")[0])
+    found = re.search(r"/(?:models?|threads)/([^/:?]+)", head.partition("\r\n")[0])
     if found:
         return found[1]
     try:
