@@ -7,4 +7,6 @@ pub mod limits;
 pub mod names;
 pub mod normal;
 pub mod telemetry;
+#[cfg(feature = "tls")]
+pub mod trust;
 pub mod verdict;

@@ -12,6 +12,8 @@ pub mod batch;
 pub mod conformance;
 pub mod contract;
 pub(crate) mod cursor;
+#[cfg(test)]
+mod driven;
 pub mod file;
 mod pace;
 mod pump;

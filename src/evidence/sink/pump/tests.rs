@@ -2,80 +2,12 @@
 
 use super::*;
 use crate::base::limits::{QUARANTINE_MAX, SINK_BACKOFF_MS_MAX};
-use crate::evidence::log::Log;
-use crate::evidence::shipped::Hold;
 use crate::evidence::sink::conformance::batches;
+use crate::evidence::sink::driven::{self, Driven, ended, live};
 use crate::evidence::sink::sample::{Memory, Sample, forged};
-use crate::evidence::sink::status::SinkStatus;
-
-/// A driver of a store in memory, beside the log of a sample.
-struct Driven {
-    pump: Pump,
-    told: Told,
-    shipped: Arc<Shipped>,
-}
 
 fn drive(sample: &Sample, store: &Memory, level: Level, journal: Option<LogHandle>) -> Driven {
-    let told = Told::new(SinkStatus {
-        name: "memory".to_owned(),
-        kind: "memory",
-        state: State::Starting,
-        why: None,
-        level,
-        required: true,
-        archive: true,
-        lag_records: 0,
-        delivered_records: 0,
-        delivered_batches: 0,
-        failures: 0,
-        quarantined: 0,
-    });
-    let hold = Hold { sink: "memory".to_owned(), required: true, archive: true };
-    let shipped = Arc::new(Shipped::new(vec![hold]));
-    let plan = Plan {
-        name: "memory".to_owned(),
-        level,
-        gives: Level::Durable,
-        dir: sample.dir.path().to_owned(),
-        clock: sample.clock.clone(),
-        shipped: shipped.clone(),
-        journal,
-        told: told.clone(),
-        seed: 1,
-    };
-    Driven { pump: Pump::new(plan, Box::new(store.clone())), told, shipped }
-}
-
-fn live(log: &Log) -> Live {
-    let handle = log.handle();
-    Live {
-        boot: super::super::batch::boot_of(handle.origin()).to_owned(),
-        signed: handle.signed_head().unwrap().head.size,
-        sealed: false,
-    }
-}
-
-/// No log lives: all are to be read to their ends.
-fn ended() -> Live {
-    Live { boot: String::new(), signed: 0, sealed: true }
-}
-
-impl Driven {
-    /// Turns until it has nothing to do; waits are passed over by moving the clock.
-    fn settle(&mut self, sample: &Sample, live: &Live) {
-        for _ in 0..10_000 {
-            match self.pump.turn(live) {
-                Turn::Again => {}
-                Turn::Wait(wait) => {
-                    if matches!(self.told.now().state, State::Current | State::Fork) {
-                        return;
-                    }
-                    sample.clock.advance_us(wait.as_micros() as u64 + 1);
-                }
-            }
-        }
-        panic!("it never settles: {:?}", self.told.now());
-    }
+    driven::drive(sample, Box::new(store.clone()), Level::Durable, level, journal)
 }
 
 fn whole(sample: &Sample) -> Vec<(String, Vec<(u64, u64)>)> {
@@ -103,7 +35,7 @@ fn what_is_signed_is_sent_in_order_and_once_over_restarts() {
         let at = live(&log);
         assert_eq!(driven.told.now().lag_records, 0);
         assert!(driven.shipped.lacking(&at.boot, at.signed).is_empty(), "an idle sink has saved its cursor");
-        assert_eq!(driven.shipped.lacking(&at.boot, at.signed + 1), ["memory"]);
+        assert_eq!(driven.shipped.lacking(&at.boot, at.signed + 1), ["store"]);
     }
     drop(driven);
     sample.write(&log, 3);
@@ -140,7 +72,7 @@ fn a_lost_cursor_and_a_lost_answer_send_nothing_twice() {
     assert_eq!(deliveries, 7, "the store was asked what became of it");
     std::fs::remove_dir_all(sample.dir.path().join("cursors")).unwrap();
     drive(&sample, &store, Level::Durable, None).settle(&sample, &live(&log));
-    std::fs::write(Cursor::path(sample.dir.path(), "memory"), "garbage").unwrap();
+    std::fs::write(Cursor::path(sample.dir.path(), "store"), "garbage").unwrap();
     let mut driven = drive(&sample, &store, Level::Durable, None);
     driven.settle(&sample, &live(&log));
     assert_eq!(store.with(|store| store.deliveries), deliveries);
@@ -196,7 +128,7 @@ fn what_a_store_lost_is_sent_again_at_the_next_comparison() {
     assert!(driven.shipped.lacking(&at.boot, at.signed).is_empty(), "nobody has noticed yet");
     sample.clock.advance_us((SINK_COMPARE_SECONDS + 1) * 1_000_000);
     assert_eq!(driven.pump.turn(&at), Turn::Again);
-    assert_eq!(driven.shipped.lacking(&at.boot, at.signed), ["memory"], "retention hears of it before anything is sent");
+    assert_eq!(driven.shipped.lacking(&at.boot, at.signed), ["store"], "retention hears of it before anything is sent");
     driven.settle(&sample, &at);
     assert!(driven.shipped.lacking(&at.boot, at.signed).is_empty());
     // All of it.
@@ -236,7 +168,7 @@ fn a_store_with_other_records_is_left_as_it_is() {
         assert_eq!(driven.pump.turn(&ended()), Turn::Wait(IDLE));
     }
     assert_eq!(store.with(|store| (store.deliveries, store.batches[&(origin, 0)].id())), (0, forged[0].id()));
-    assert_eq!(driven.shipped.lacking(super::super::batch::boot_of(forged[0].origin()), 1), ["memory"]);
+    assert_eq!(driven.shipped.lacking(super::super::batch::boot_of(forged[0].origin()), 1), ["store"]);
 }
 
 #[test]
@@ -254,7 +186,7 @@ fn a_refused_batch_goes_aside_and_the_others_pass() {
     let holes: Vec<(u64, u64)> =
         kept.iter().zip(kept.iter().skip(1)).filter(|(a, b)| a.1 + 1 < b.0).map(|(a, b)| (a.1 + 1, b.0 - 1)).collect();
     assert!(holes.len() == 1 && (holes[0].0..=holes[0].1).contains(&5), "{kept:?}");
-    let folder = quarantine::folder(sample.dir.path(), "memory");
+    let folder = quarantine::folder(sample.dir.path(), "store");
     let mut names: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().path()).collect();
     names.sort();
     let put = Batch::parse(&std::fs::read(&names[0]).unwrap()).unwrap();
@@ -283,7 +215,7 @@ fn who_refuses_everything_is_no_longer_asked_to() {
     }
     let status = driven.told.now();
     assert!(status.state == State::Settings && status.why.as_ref().unwrap().contains("clear it"), "{status:?}");
-    assert_eq!(quarantine::count(sample.dir.path(), "memory"), QUARANTINE_MAX);
+    assert_eq!(quarantine::count(sample.dir.path(), "store"), QUARANTINE_MAX);
     // Once the reason is gone it goes on.
     driven.settle(&sample, &live(&log));
     assert_eq!(driven.told.now().lag_records, 0);
@@ -338,7 +270,7 @@ fn verified_means_that_it_was_read_back() {
     driven.pump.sink = Box::new(Liar(store, wrong));
     driven.settle(&sample, &live(&log));
     assert_eq!(driven.told.now().state, State::Fork);
-    assert_eq!(driven.shipped.lacking(&at.boot, at.signed + 1), ["memory"]);
+    assert_eq!(driven.shipped.lacking(&at.boot, at.signed + 1), ["store"]);
 }
 
 #[test]
@@ -425,7 +357,7 @@ fn in_the_end_every_record_is_there_once() {
                     store.with(|store| store.batches.pop_last());
                     driven = drive(&sample, &store, Level::Durable, None);
                 }
-                6 => drop(std::fs::remove_file(Cursor::path(sample.dir.path(), "memory"))),
+                6 => drop(std::fs::remove_file(Cursor::path(sample.dir.path(), "store"))),
                 _ => sample.write(&log, roll(5) as usize),
             }
             for _ in 0..roll(6) {
