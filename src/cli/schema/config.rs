@@ -87,6 +87,8 @@ fn sinks() -> Vec<Value> {
             let mut value = match key.shape {
                 Shape::Text | Shape::Path => text(),
                 Shape::Word(all) => words(all.iter().copied()),
+                Shape::Switch => json!({"type": "boolean"}),
+                Shape::Count(most) => json!({"type": "integer", "minimum": 1, "maximum": most}),
             };
             if let Some(value) = value.as_object_mut() {
                 value.insert("description".to_owned(), key.means.into());

@@ -78,3 +78,23 @@ impl Driven {
         panic!("it never settles: {:?}", self.told.now());
     }
 }
+
+/// What a store holds of a log, read batch by batch: ids, in order. None is there twice, and none overlaps.
+#[cfg(feature = "sink-nats")]
+pub(crate) fn ids(sink: &mut dyn Sink, origin: &str) -> Vec<String> {
+    let (mut next, mut out) = (0, Vec::new());
+    while let Some(wire) = sink.read(origin, next).unwrap() {
+        let batch = super::batch::Batch::parse(&wire).unwrap();
+        assert!(batch.first() >= next && batch.last() >= next, "{} is behind {next}", batch.id());
+        next = batch.size();
+        out.push(batch.id());
+    }
+    out
+}
+
+/// The same of a log on disk.
+#[cfg(feature = "sink-nats")]
+pub(crate) fn ids_of(log: &std::path::Path) -> (String, Vec<String>) {
+    let all = super::conformance::batches(log);
+    (all[0].origin().to_owned(), all.iter().map(super::batch::Batch::id).collect())
+}

@@ -15,14 +15,20 @@ pub(crate) mod cursor;
 #[cfg(test)]
 mod driven;
 pub mod file;
+#[cfg(feature = "sink-nats")]
+mod nats;
 mod pace;
 mod pump;
 mod quarantine;
 pub mod reader;
 pub mod rebuild;
+#[cfg(feature = "sink-nats")]
+mod remote;
 pub mod run;
 #[cfg(test)]
 mod sample;
+#[cfg(all(test, feature = "sink-nats"))]
+mod server;
 pub mod settings;
 pub mod status;
 pub mod table;

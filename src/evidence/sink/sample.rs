@@ -9,6 +9,7 @@ use super::contract::{Fault, Held, Sink};
 use crate::base::clock::ManualClock;
 use crate::base::names::{Lane, Mode};
 use crate::base::verdict::Act;
+use crate::evidence::error::LogError;
 use crate::evidence::log::{Log, LogOptions};
 use crate::evidence::merkle::Tree;
 use crate::evidence::record::{Completion, Exchange, Text};
@@ -32,7 +33,15 @@ impl Sample {
     }
 
     pub(crate) fn log(&self) -> Log {
-        Log::open_with(&self.options).unwrap()
+        // A server that another test is starting holds our files until its program runs.
+        let opened = (0..100_000).find_map(|_| match Log::open_with(&self.options) {
+            Err(LogError::Locked { .. }) => {
+                std::thread::yield_now();
+                None
+            }
+            opened => Some(opened),
+        });
+        opened.expect("another process has the log open").unwrap()
     }
 
     /// Writes so many exchanges and signs a head over them.

@@ -17,6 +17,10 @@ pub enum Shape {
     Path,
     /// One of these words; the first is the default.
     Word(&'static [&'static str]),
+    /// True or false.
+    Switch,
+    /// A number from one to this.
+    Count(u64),
 }
 
 /// One key of a sink.
@@ -40,7 +44,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Sets text or a word.
+    /// Sets text, a word, a switch or a number, as it is written.
     pub fn set(&mut self, key: &'static str, value: impl Into<String>) {
         self.values.insert(key, value.into());
     }
@@ -50,9 +54,14 @@ impl Settings {
         self.paths.insert(key, path.into());
     }
 
-    /// Text or a word.
+    /// Text, a word, a switch or a number, as it was written.
     pub fn text(&self, key: &str) -> Option<&str> {
         self.values.get(key).map(String::as_str)
+    }
+
+    /// A switch, and what it is where nothing is written.
+    pub fn switch(&self, key: &str, default: bool) -> bool {
+        self.text(key).map_or(default, |text| text == "true")
     }
 
     /// A path.

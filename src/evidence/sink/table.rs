@@ -5,6 +5,8 @@
 //! belongs to a feature that this build lacks: its keys are still known, so that the mistake is told for what it is.
 
 use super::file;
+#[cfg(feature = "sink-nats")]
+use super::nats;
 use super::settings::{Key, Made, Make, Settings, Shape};
 use crate::evidence::shipped::{Hold, Level};
 
@@ -31,16 +33,52 @@ const fn key(name: &'static str, shape: Shape, needed: bool, means: &'static str
     Key { name, shape, needed, means }
 }
 
+/// How a sink of a feature is made, where the feature is built.
+macro_rules! made_by {
+    ($feature:literal, $make:path) => {{
+        #[cfg(feature = $feature)]
+        let make: Option<Make> = Some($make);
+        #[cfg(not(feature = $feature))]
+        let make: Option<Make> = None;
+        make
+    }};
+}
+
+const CA_FILE: Key = key("ca_file", Shape::Path, false, "certificates to trust beside those of the system");
+
 /// All kinds.
-pub const TABLE: &[Row] = &[Row {
-    kind: "file",
-    keys: &[key("dir", Shape::Path, true, "the folder, which must be there; better on another disk")],
-    level: Level::Durable,
-    archive: true,
-    reads: true,
-    feature: "guard",
-    make: Some(file::make),
-}];
+pub const TABLE: &[Row] = &[
+    Row {
+        kind: "file",
+        keys: &[key("dir", Shape::Path, true, "the folder, which must be there; better on another disk")],
+        level: Level::Durable,
+        archive: true,
+        reads: true,
+        feature: "guard",
+        make: Some(file::make),
+    },
+    Row {
+        kind: "nats",
+        keys: &[
+            key("url", Shape::Text, true, "nats://host:4222, or tls:// to insist on TLS; several with commas between"),
+            key("stream", Shape::Text, false, "the stream, made if it is not there; servanda-evidence"),
+            key("subject", Shape::Text, false, "what subjects begin with, before a word for each log; servanda.evidence.v1"),
+            key("replicas", Shape::Count(5), false, "copies that the stream must have, and is made with"),
+            key("synced", Shape::Switch, false, "true: the servers run with sync_interval: always"),
+            key("user", Shape::Text, false, "who we are there, with a password"),
+            key("password_file", Shape::Path, false, "a file with the password"),
+            key("password_env", Shape::Text, false, "or the variable of the environment that holds it"),
+            key("token_file", Shape::Path, false, "a file with a token, in place of user and password"),
+            key("token_env", Shape::Text, false, "or the variable of the environment that holds it"),
+            CA_FILE,
+        ],
+        level: Level::Accepted,
+        archive: false,
+        reads: true,
+        feature: "sink-nats",
+        make: made_by!("sink-nats", nats::make),
+    },
+];
 
 /// The row of a kind.
 pub fn row(kind: &str) -> Option<&'static Row> {
@@ -82,9 +120,9 @@ impl Wanted {
     /// What is wrong with its settings, and what to write instead.
     pub fn make(&self) -> Result<Made, String> {
         let row = row(self.kind).ok_or_else(|| format!("there is no kind of sink `{}`", self.kind))?;
-        let maker = row
-            .make
-            .ok_or_else(|| format!("the sink `{}` is not in this build: build with --features {}", row.kind, row.feature))?;
+        let maker = row.make.ok_or_else(|| {
+            format!("the sink `{}` is not in this build: build with `cargo build --release --features {}`", row.kind, row.feature)
+        })?;
         let made = maker(&self.settings)?;
         if self.level == Level::Verified && !row.reads {
             return Err(format!(

@@ -31,7 +31,12 @@ pub(super) fn read(evidence: &Section<'_>, base: &Path, out: &mut Diagnostics) -
         };
         if row.make.is_none() {
             let why = format!("the evidence sink `{}` is not in this build", row.kind);
-            entry.refuse(row.kind, &why, &format!("build with --features {}, or remove it", row.feature), out);
+            entry.refuse(
+                row.kind,
+                &why,
+                &format!("build with `cargo build --release --features {}` (`full` has all), or remove it", row.feature),
+                out,
+            );
             continue;
         }
         let Some(wanted) = one(row, node, &entry.at(row.kind), base, out) else { continue };
@@ -61,6 +66,15 @@ fn one(row: &'static Row, node: &Node, path: &str, base: &Path, out: &mut Diagno
                 let pairs: Vec<(&str, &'static str)> = words.iter().map(|word| (*word, *word)).collect();
                 settings.set(key.name, section.word(key.name, &pairs, words.first().copied().unwrap_or_default(), out));
             }
+            Shape::Switch if section.node(key.name).is_some() => {
+                settings.set(key.name, switch(&section, key.name, false, out).to_string());
+            }
+            Shape::Count(most) => {
+                if let Some(count) = section.count(key.name, 1..=most, out) {
+                    settings.set(key.name, count.to_string());
+                }
+            }
+            Shape::Switch => {}
         }
         if key.needed && section.node(key.name).is_none() {
             whole = false;

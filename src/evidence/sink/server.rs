@@ -1,0 +1,189 @@
+//! Other ends for the tests of sinks: real servers, started on a free port, killed without warning and started again.
+//!
+//! Where a server's program is missing, a test says `skipped: no <program>` and ends; with `SERVANDA_REQUIRE_SERVICES=1`
+//! it fails instead.
+
+use std::path::{Path, PathBuf};
+
+#[cfg(feature = "sink-nats")]
+pub(crate) use process::Between;
+
+/// A certificate of our own for `localhost`, as files.
+pub(crate) fn certificate(dir: &Path) -> (PathBuf, PathBuf) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (cert, key) = (dir.join("cert.pem"), dir.join("key.pem"));
+    std::fs::write(&cert, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    (cert, key)
+}
+
+/// Processes, and what stands between them and us.
+#[cfg(feature = "sink-nats")]
+mod process {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::{Shutdown, TcpListener, TcpStream};
+    use std::path::PathBuf;
+    use std::process::{Child, Command, Stdio};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+    /// A program that is installed, wherever its packages put it.
+    pub(crate) fn program(name: &str) -> Option<PathBuf> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+        let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+        folders.extend(versions.filter_map(|entry| Some(entry.ok()?.path().join("bin"))));
+        folders.push("/usr/sbin".into());
+        let found = folders.into_iter().map(|folder| folder.join(name)).find(|path| path.is_file());
+        if found.is_none() {
+            assert!(std::env::var_os("SERVANDA_REQUIRE_SERVICES").is_none_or(|v| v != "1"), "no {name}, and it is required");
+            eprintln!("skipped: no {name}");
+        }
+        found
+    }
+
+    /// A port that is free now.
+    pub(crate) fn free_port() -> u16 {
+        TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    }
+
+    /// A process that is killed with its owner.
+    pub(crate) struct Process(Child);
+
+    impl Process {
+        /// Starts it and waits for a line with these words on its standard error; without them it ended.
+        pub(crate) fn start(command: &mut Command, ready: &str) -> Result<Self, String> {
+            let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+            let mut lines = BufReader::new(child.stderr.take().unwrap());
+            let (mut line, mut all) = (String::new(), String::new());
+            while lines.read_line(&mut line).unwrap_or(0) > 0 {
+                if line.contains(ready) {
+                    // A pipe that nobody reads would stop it, and one that is closed would kill it.
+                    std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
+                    return Ok(Self(child));
+                }
+                all.push_str(&std::mem::take(&mut line));
+            }
+            child.wait().unwrap();
+            Err(all)
+        }
+
+        /// As a power cut of the process would end it.
+        pub(crate) fn kill(&mut self) {
+            self.0.kill().ok();
+            self.0.wait().unwrap();
+        }
+    }
+
+    impl Drop for Process {
+        fn drop(&mut self) {
+            self.kill();
+        }
+    }
+
+    /// Stands between a client and a server, and loses what the server answers when it is told to: the server has done what
+    /// it was asked, and nobody hears of it.
+    pub(crate) struct Between {
+        pub(crate) port: u16,
+        deaf: Arc<AtomicBool>,
+    }
+
+    impl Between {
+        pub(crate) fn start(server: u16) -> Self {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let deaf = Arc::new(AtomicBool::new(false));
+            let told = Arc::clone(&deaf);
+            std::thread::spawn(move || {
+                for client in listener.incoming() {
+                    let Ok(client) = client else { return };
+                    let Ok(server) = TcpStream::connect(("127.0.0.1", server)) else { continue };
+                    let (mut to, mut from) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+                    std::thread::spawn(move || {
+                        std::io::copy(&mut from, &mut to).ok();
+                        to.shutdown(Shutdown::Both).ok();
+                    });
+                    let told = Arc::clone(&told);
+                    std::thread::spawn(move || answers(server, client, &told));
+                }
+            });
+            Self { port, deaf }
+        }
+
+        /// The next answer is lost, and the connection with it.
+        pub(crate) fn lose_an_answer(&self) {
+            self.deaf.store(true, SeqCst);
+        }
+    }
+
+    fn answers(mut server: TcpStream, mut client: TcpStream, deaf: &AtomicBool) {
+        let mut bytes = vec![0; 64 << 10];
+        while let Ok(read @ 1..) = server.read(&mut bytes) {
+            if deaf.swap(false, SeqCst) || client.write_all(&bytes[..read]).is_err() {
+                break;
+            }
+        }
+        for end in [server, client] {
+            end.shutdown(Shutdown::Both).ok();
+        }
+    }
+}
+
+#[cfg(feature = "sink-nats")]
+pub(crate) use nats::Nats;
+
+#[cfg(feature = "sink-nats")]
+mod nats {
+    use std::path::PathBuf;
+    use std::process::Command;
+
+    use super::process::{Process, free_port, program};
+
+    /// A NATS server with JetStream.
+    pub(crate) struct Nats {
+        program: PathBuf,
+        pub(crate) dir: tempfile::TempDir,
+        pub(crate) port: u16,
+        options: Vec<String>,
+        process: Option<Process>,
+    }
+
+    impl Nats {
+        /// None where the program is missing, which was said.
+        pub(crate) fn start(options: &[&str]) -> Option<Self> {
+            let program = program("nats-server")?;
+            let dir = tempfile::tempdir().unwrap();
+            let options = options.iter().map(|option| option.replace("{dir}", dir.path().to_str().unwrap())).collect();
+            let mut nats = Self { program, dir, port: 0, options, process: None };
+            // Another may take the port before the server does.
+            nats.process = (0..5).find_map(|_| {
+                nats.port = free_port();
+                nats.begin().map_err(|why| eprintln!("{why}")).ok()
+            });
+            assert!(nats.process.is_some(), "nats-server does not start");
+            Some(nats)
+        }
+
+        /// Starts it again, on its port and its folder.
+        pub(crate) fn up(&mut self) {
+            self.process = Some(self.begin().unwrap());
+        }
+
+        fn begin(&self) -> Result<Process, String> {
+            let mut command = Command::new(&self.program);
+            command.args(["-js", "-a", "127.0.0.1", "-p", &self.port.to_string(), "-sd"]).arg(self.dir.path().join("store"));
+            Process::start(command.args(&self.options), "Server is ready")
+        }
+
+        pub(crate) fn kill(&mut self) {
+            self.process = None;
+        }
+
+        /// Goes back to the beginning: everything that it held is lost.
+        pub(crate) fn wipe(&mut self) {
+            self.kill();
+            std::fs::remove_dir_all(self.dir.path().join("store")).unwrap();
+            self.up();
+        }
+    }
+}
