@@ -80,7 +80,7 @@ impl Driven {
 }
 
 /// What a store holds of a log, read batch by batch: ids, in order. None is there twice, and none overlaps.
-#[cfg(feature = "sink-nats")]
+#[cfg(any(feature = "sink-nats", feature = "sink-postgres"))]
 pub(crate) fn ids(sink: &mut dyn Sink, origin: &str) -> Vec<String> {
     let (mut next, mut out) = (0, Vec::new());
     while let Some(wire) = sink.read(origin, next).unwrap() {
@@ -93,7 +93,7 @@ pub(crate) fn ids(sink: &mut dyn Sink, origin: &str) -> Vec<String> {
 }
 
 /// The same of a log on disk.
-#[cfg(feature = "sink-nats")]
+#[cfg(any(feature = "sink-nats", feature = "sink-postgres"))]
 pub(crate) fn ids_of(log: &std::path::Path) -> (String, Vec<String>) {
     let all = super::conformance::batches(log);
     (all[0].origin().to_owned(), all.iter().map(super::batch::Batch::id).collect())

@@ -18,16 +18,18 @@ pub mod file;
 #[cfg(feature = "sink-nats")]
 mod nats;
 mod pace;
+#[cfg(feature = "sink-postgres")]
+mod postgres;
 mod pump;
 mod quarantine;
 pub mod reader;
 pub mod rebuild;
-#[cfg(feature = "sink-nats")]
+#[cfg(any(feature = "sink-nats", feature = "sink-postgres"))]
 mod remote;
 pub mod run;
 #[cfg(test)]
 mod sample;
-#[cfg(all(test, feature = "sink-nats"))]
+#[cfg(all(test, any(feature = "sink-nats", feature = "sink-postgres")))]
 mod server;
 pub mod settings;
 pub mod status;

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-#[cfg(feature = "sink-nats")]
+#[cfg(any(feature = "sink-nats", feature = "sink-postgres"))]
 pub(crate) use process::Between;
 
 /// A certificate of our own for `localhost`, as files.
@@ -18,7 +18,7 @@ pub(crate) fn certificate(dir: &Path) -> (PathBuf, PathBuf) {
 }
 
 /// Processes, and what stands between them and us.
-#[cfg(feature = "sink-nats")]
+#[cfg(any(feature = "sink-nats", feature = "sink-postgres"))]
 mod process {
     use std::io::{BufRead, BufReader, Read, Write};
     use std::net::{Shutdown, TcpListener, TcpStream};
@@ -184,6 +184,107 @@ mod nats {
             self.kill();
             std::fs::remove_dir_all(self.dir.path().join("store")).unwrap();
             self.up();
+        }
+    }
+}
+
+#[cfg(feature = "sink-postgres")]
+pub(crate) use postgres::{PASSWORD, Postgres};
+
+#[cfg(feature = "sink-postgres")]
+mod postgres {
+    use std::os::unix::fs::{PermissionsExt as _, chown};
+    use std::os::unix::process::CommandExt as _;
+    use std::path::{Path, PathBuf};
+    use std::process::Command;
+
+    use super::process::{Process, free_port, program};
+
+    /// The password of its superuser.
+    pub(crate) const PASSWORD: &str = "open-sesame";
+
+    /// A PostgreSQL server.
+    pub(crate) struct Postgres {
+        program: PathBuf,
+        pub(crate) dir: tempfile::TempDir,
+        pub(crate) port: u16,
+        options: Vec<String>,
+        process: Option<Process>,
+    }
+
+    /// Who the server is run as: it refuses root.
+    fn servant() -> Option<(u32, u32)> {
+        if !rustix::process::geteuid().is_root() {
+            return None;
+        }
+        let users = std::fs::read_to_string("/etc/passwd").unwrap();
+        let line = users.lines().find(|line| line.starts_with("postgres:")).expect("a user postgres, since root is refused");
+        let ids: Vec<u32> = line.split(':').skip(2).take(2).map(|id| id.parse().unwrap()).collect();
+        Some((ids[0], ids[1]))
+    }
+
+    fn as_servant(program: &Path) -> Command {
+        let mut command = Command::new(program);
+        if let Some((user, group)) = servant() {
+            command.uid(user).gid(group);
+        }
+        command
+    }
+
+    impl Postgres {
+        /// None where the program is missing, which was said. `files` are copied to where it may read them.
+        pub(crate) fn start(options: &[&str], files: &[&Path]) -> Option<Self> {
+            let (program, initdb) = (program("postgres")?, program("initdb")?);
+            let dir = tempfile::tempdir().unwrap();
+            let word = dir.path().join("word");
+            std::fs::write(&word, PASSWORD).unwrap();
+            let copies = files.iter().map(|file| {
+                let to = dir.path().join(file.file_name().unwrap());
+                std::fs::copy(file, &to).unwrap();
+                std::fs::set_permissions(&to, std::fs::Permissions::from_mode(0o600)).unwrap();
+                to
+            });
+            for path in copies.chain([dir.path().to_owned(), word.clone()]) {
+                if let Some((user, group)) = servant() {
+                    chown(&path, Some(user), Some(group)).unwrap();
+                }
+            }
+            let mut make = as_servant(&initdb);
+            make.current_dir(dir.path()).args(["-N", "-E", "UTF8", "--locale=C", "-U", "postgres", "-A", "scram-sha-256"]);
+            let made = make.arg("--pwfile").arg(&word).arg("-D").arg(dir.path().join("data")).output().unwrap();
+            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+            let options = options.iter().map(|option| option.replace("{dir}", dir.path().to_str().unwrap())).collect();
+            let mut postgres = Self { program, dir, port: 0, options, process: None };
+            // Another may take the port before the server does.
+            postgres.process = (0..5).find_map(|_| {
+                postgres.port = free_port();
+                postgres.begin().map_err(|why| eprintln!("{why}")).ok()
+            });
+            assert!(postgres.process.is_some(), "postgres does not start");
+            Some(postgres)
+        }
+
+        /// Starts it again, on its port and its folder.
+        pub(crate) fn up(&mut self) {
+            self.process = Some(self.begin().unwrap());
+        }
+
+        fn begin(&self) -> Result<Process, String> {
+            let mut command = as_servant(&self.program);
+            command.current_dir(self.dir.path()).env("LC_ALL", "C").args([
+                "-h",
+                "127.0.0.1",
+                "-k",
+                "",
+                "-p",
+                &self.port.to_string(),
+            ]);
+            Process::start(command.arg("-D").arg(self.dir.path().join("data")).args(&self.options), "ready to accept connections")
+        }
+
+        /// Kills the process that all others of the server belong to; they end when they see it.
+        pub(crate) fn kill(&mut self) {
+            self.process = None;
         }
     }
 }

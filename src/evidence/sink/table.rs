@@ -7,6 +7,8 @@
 use super::file;
 #[cfg(feature = "sink-nats")]
 use super::nats;
+#[cfg(feature = "sink-postgres")]
+use super::postgres;
 use super::settings::{Key, Made, Make, Settings, Shape};
 use crate::evidence::shipped::{Hold, Level};
 
@@ -77,6 +79,27 @@ pub const TABLE: &[Row] = &[
         reads: true,
         feature: "sink-nats",
         make: made_by!("sink-nats", nats::make),
+    },
+    Row {
+        kind: "postgres",
+        keys: &[
+            key(
+                "url",
+                Shape::Text,
+                true,
+                "postgres://user@host:5432/name, without the password; several hosts with commas between",
+            ),
+            key("password_file", Shape::Path, false, "a file with the password"),
+            key("password_env", Shape::Text, false, "or the variable of the environment that holds it"),
+            key("tls", Shape::Word(&["required", "off"]), false, "off: the connection is not encrypted"),
+            key("records", Shape::Switch, false, "false: only batches are stored, and nothing can be asked in SQL"),
+            CA_FILE,
+        ],
+        level: Level::Durable,
+        archive: true,
+        reads: true,
+        feature: "sink-postgres",
+        make: made_by!("sink-postgres", postgres::make),
     },
 ];
 
