@@ -239,6 +239,9 @@ pub const SINK_ANSWER_SECONDS: u64 = 20;
 /// Bytes of a file with a secret for a sink: one line.
 pub const SINK_SECRET_BYTES_MAX: u64 = 64 << 10;
 
+/// Bytes of what a sink over HTTP answers that are read.
+pub const SINK_ANSWER_BYTES_MAX: usize = 64 << 10;
+
 /// Seconds after which what a sink says it has is held against the local log again.
 pub const SINK_COMPARE_SECONDS: u64 = 3_600;
 

@@ -15,6 +15,8 @@ pub(crate) mod cursor;
 #[cfg(test)]
 mod driven;
 pub mod file;
+#[cfg(feature = "proxy")]
+mod http;
 #[cfg(feature = "sink-nats")]
 mod nats;
 mod pace;
@@ -24,12 +26,12 @@ mod pump;
 mod quarantine;
 pub mod reader;
 pub mod rebuild;
-#[cfg(any(feature = "sink-nats", feature = "sink-postgres"))]
+#[cfg(feature = "tls")]
 mod remote;
 pub mod run;
 #[cfg(test)]
 mod sample;
-#[cfg(all(test, any(feature = "sink-nats", feature = "sink-postgres")))]
+#[cfg(all(test, feature = "tls"))]
 mod server;
 pub mod settings;
 pub mod status;

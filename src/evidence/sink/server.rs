@@ -1,4 +1,5 @@
-//! Other ends for the tests of sinks: real servers, started on a free port, killed without warning and started again.
+//! Other ends for the tests of sinks: real servers, started on a free port, killed without warning and started again; and a
+//! receiver over HTTP that answers as it is told.
 //!
 //! Where a server's program is missing, a test says `skipped: no <program>` and ends; with `SERVANDA_REQUIRE_SERVICES=1`
 //! it fails instead.
@@ -285,6 +286,127 @@ mod postgres {
         /// Kills the process that all others of the server belong to; they end when they see it.
         pub(crate) fn kill(&mut self) {
             self.process = None;
+        }
+    }
+}
+
+#[cfg(feature = "proxy")]
+pub(crate) use receiver::{Answer, Receiver};
+
+#[cfg(feature = "proxy")]
+mod receiver {
+    use std::collections::{BTreeMap, VecDeque};
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::path::PathBuf;
+    use std::sync::{Arc, Mutex};
+
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+    /// What is answered to one request.
+    pub(crate) enum Answer {
+        /// This status, further lines of the head, and body.
+        Say(u16, &'static str, String),
+        /// It is taken in, and nobody hears of it.
+        Lost,
+        /// It is not answered, and the connection stays.
+        Silence,
+    }
+
+    /// A request that came: its head, and its body.
+    pub(crate) type Came = (String, Vec<u8>);
+
+    #[derive(Default)]
+    struct Told {
+        /// Answered in turn; then 204.
+        script: VecDeque<Answer>,
+        came: Vec<Came>,
+        /// What was taken, by id: the first of each.
+        kept: BTreeMap<String, Vec<u8>>,
+    }
+
+    /// Takes events, one connection each.
+    pub(crate) struct Receiver {
+        pub(crate) port: u16,
+        told: Arc<Mutex<Told>>,
+    }
+
+    impl Receiver {
+        /// With a certificate and its key, or in clear.
+        pub(crate) fn start(identity: Option<(PathBuf, PathBuf)>) -> Self {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let told = Arc::<Mutex<Told>>::default();
+            let tls = identity.map(|(cert, key)| {
+                let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+                let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+                let (cert, key) = (CertificateDer::from_pem_file(cert).unwrap(), PrivateKeyDer::from_pem_file(key).unwrap());
+                Arc::new(builder.with_no_client_auth().with_single_cert(vec![cert], key).unwrap())
+            });
+            let shared = Arc::clone(&told);
+            std::thread::spawn(move || {
+                for stream in listener.incoming() {
+                    let (Ok(stream), told) = (stream, Arc::clone(&shared)) else { return };
+                    match &tls {
+                        Some(tls) => {
+                            let connection = ServerConnection::new(Arc::clone(tls)).unwrap();
+                            serve(StreamOwned::new(connection, stream), &told);
+                        }
+                        None => serve(stream, &told),
+                    }
+                }
+            });
+            Self { port, told }
+        }
+
+        pub(crate) fn will(&self, answers: impl IntoIterator<Item = Answer>) {
+            self.told.lock().unwrap().script.extend(answers);
+        }
+
+        /// All that came so far.
+        pub(crate) fn came(&self) -> Vec<Came> {
+            self.told.lock().unwrap().came.clone()
+        }
+
+        /// What was taken, by id: the first of each.
+        pub(crate) fn kept(&self) -> BTreeMap<String, Vec<u8>> {
+            self.told.lock().unwrap().kept.clone()
+        }
+    }
+
+    /// One request, one answer, and the connection ends.
+    fn serve(mut stream: impl Read + Write, told: &Mutex<Told>) {
+        let (mut bytes, mut more) = (Vec::new(), [0; 4096]);
+        let (head, body) = loop {
+            match stream.read(&mut more) {
+                Ok(read @ 1..) => bytes.extend_from_slice(&more[..read]),
+                _ => return,
+            }
+            let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
+            let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+            let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+            let length: usize = length.unwrap_or(0);
+            if bytes.len() - end - 4 >= length {
+                break (head, bytes[end + 4..].to_vec());
+            }
+        };
+        let mut told = told.lock().unwrap();
+        let answer = told.script.pop_front().unwrap_or(Answer::Say(204, "", String::new()));
+        if matches!(answer, Answer::Say(200..300, ..) | Answer::Lost)
+            && let Some(id) = head.lines().find_map(|line| line.strip_prefix("ce-id: "))
+        {
+            told.kept.entry(id.to_owned()).or_insert_with(|| body.clone());
+        }
+        told.came.push((head, body));
+        drop(told);
+        if let Answer::Silence = answer {
+            std::mem::forget(stream);
+        } else if let Answer::Say(status, lines, body) = answer {
+            let length = if status == 204 { String::new() } else { format!("content-length: {}\r\n", body.len()) };
+            write!(stream, "HTTP/1.1 {status} \r\n{lines}{length}connection: close\r\n\r\n{body}").ok();
+            stream.flush().ok();
         }
     }
 }

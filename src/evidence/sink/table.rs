@@ -5,6 +5,8 @@
 //! belongs to a feature that this build lacks: its keys are still known, so that the mistake is told for what it is.
 
 use super::file;
+#[cfg(feature = "proxy")]
+use super::http;
 #[cfg(feature = "sink-nats")]
 use super::nats;
 #[cfg(feature = "sink-postgres")]
@@ -100,6 +102,27 @@ pub const TABLE: &[Row] = &[
         reads: true,
         feature: "sink-postgres",
         make: made_by!("sink-postgres", postgres::make),
+    },
+    Row {
+        kind: "http",
+        keys: &[
+            key("url", Shape::Text, true, "where each batch is posted as a CloudEvent"),
+            key(
+                "mode",
+                Shape::Word(&["binary", "structured"]),
+                false,
+                "how a CloudEvent is written: attributes as headers, or all as JSON",
+            ),
+            key("confirms", Shape::Switch, false, "true: the receiver answers size and root of what it has durably"),
+            key("token_file", Shape::Path, false, "a file with a bearer token"),
+            key("token_env", Shape::Text, false, "or the variable of the environment that holds it"),
+            CA_FILE,
+        ],
+        level: Level::Accepted,
+        archive: false,
+        reads: false,
+        feature: "proxy",
+        make: made_by!("proxy", http::make),
     },
 ];
 

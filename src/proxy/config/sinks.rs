@@ -110,3 +110,68 @@ fn switch(section: &Section<'_>, key: &str, default: bool, out: &mut Diagnostics
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::config::Config;
+
+    /// The sinks of a config with this list, or what is wrong with it.
+    fn read(sinks: &str) -> Result<Vec<Wanted>, String> {
+        let text = format!(
+            "version: 1\nlisten: [{{bind: '127.0.0.1:0', lane: inbound, upstream: 'http://127.0.0.1:1'}}]\n\
+             pacts: [p.yaml]\nevidence: {{dir: log, sinks: [{sinks}]}}\n"
+        );
+        let (config, told) = Config::parse(&text, Path::new("/etc/servanda"));
+        let told: Vec<String> = told.iter().map(|one| format!("{one:?}")).collect();
+        config.map(|config| config.evidence.sinks).ok_or(told.join("; "))
+    }
+
+    #[test]
+    fn a_sink_is_what_its_row_and_its_keys_say() {
+        let sinks = "{http: {url: 'https://siem.example/e', confirms: true, level: durable, token_file: t, name: siem}}, {file: {dir: a}}";
+        let all = read(sinks).unwrap();
+        assert_eq!((all[0].name.as_str(), all[0].kind, all[0].level, all[0].archive), ("siem", "http", Level::Durable, false));
+        assert_eq!(all[0].settings.path("token_file"), Some(Path::new("/etc/servanda/t")));
+        assert!(all[0].settings.switch("confirms", false) && all[0].settings.text("mode") == Some("binary"));
+        assert_eq!((all[1].name.as_str(), all[1].level, all[1].archive), ("file", Level::Durable, true));
+    }
+
+    #[test]
+    fn mistakes_name_the_place_and_the_way_out() {
+        for (sinks, says) in [
+            ("{http: {}}", "`url` is missing"),
+            ("{http: {url: 'ftp://a/b'}}", "https://host/path"),
+            ("{http: {url: 'https://a/b', confirms: maybe}}", "true or false"),
+            ("{http: {url: 'https://a/b', mode: binray}}", "did you mean `binary`?"),
+            ("{http: {url: 'https://a/b', level: durable}}", "write level: accepted"),
+            ("{http: {url: 'https://a/b', level: verified}}", "cannot be read back"),
+            ("{http: {url: 'https://a/b', archive: true}}", "archive: false"),
+            ("{http: {url: 'http://far.example/b', token_env: T}}", "write https://"),
+            ("{file: {dir: a}}, {file: {dir: b}}", "there are two sinks `file`"),
+            ("{kafka: {}}", "kafka"),
+        ] {
+            let why = read(sinks).unwrap_err();
+            assert!(why.contains("evidence.sinks[") && why.contains(says), "{sinks}: {why}");
+        }
+    }
+
+    /// A feature that was left out is told for what it is; where it is built, its keys are read.
+    #[test]
+    fn a_sink_that_is_not_built_says_how_to_build_it() {
+        let told = read("{nats: {url: 'nats://a:4222', replicas: 3}}");
+        if cfg!(feature = "sink-nats") {
+            assert_eq!(told.unwrap()[0].settings.text("replicas"), Some("3"));
+            assert!(read("{nats: {url: 'nats://a:4222', replicas: 9}}").is_err());
+            assert!(read("{nats: {url: 'nats://a:4222', level: durable}}").unwrap_err().contains("write level: accepted"));
+        } else {
+            assert!(told.unwrap_err().contains("cargo build --release --features sink-nats"));
+        }
+        let told = read("{postgres: {url: 'postgres://a@b/c'}}");
+        if cfg!(feature = "sink-postgres") {
+            assert!(told.unwrap()[0].archive);
+        } else {
+            assert!(told.unwrap_err().contains("cargo build --release --features sink-postgres"));
+        }
+    }
+}
