@@ -35,6 +35,12 @@ const KEY: &str = "src/seal/key.rs";
 const KILL: &str = "tests/it/kill.rs";
 const TRAFFIC: &str = "tests/it/records.rs";
 const FLOOD: &str = "src/proxy/refusals.rs";
+const PUMP: &str = "src/evidence/sink/pump/tests.rs";
+const FILE: &str = "src/evidence/sink/file.rs";
+const NATS: &str = "src/evidence/sink/nats/tests.rs";
+const POSTGRES: &str = "src/evidence/sink/postgres/tests.rs";
+const HTTP: &str = "src/evidence/sink/http/tests.rs";
+const BINARY: &str = "tests/it/sinks.rs";
 const SECOND: &str = "tests/it/mutations.rs";
 const SYSCALLS: &str = "tests/it/syscalls.rs";
 
@@ -47,12 +53,12 @@ const FAILING: (&str, &str) = (SYSCALLS, "a_call_that_fails_anywhere_loses_nothi
 const TRAPS: (&str, &str) = (NOTE, "traps");
 const WRONG: (&str, &str) = (VERIFY, "the_first_wrong_index_is_named");
 
-const SINKS: &str = "the sinks";
+const AGAIN: &str = "fetching it again without a command";
 const FLEET: &str = "the fleet log and witnesses";
 
 const CASES: [(u8, &str, Now); 67] = [
     (1, "a torn write, at every byte", Tested(&[(LOG, "a_tail_torn_at_any_byte_is_cut_to_whole_records")])),
-    (2, "cut at a frame", Part(&[(LOG, "an_unsealed_log_is_held_against_its_head"), AGREE], "fetching it again: the sinks")),
+    (2, "cut at a frame", Part(&[(LOG, "an_unsealed_log_is_held_against_its_head"), AGREE], AGAIN)),
     (
         3,
         "every bit of a sealed segment",
@@ -62,7 +68,7 @@ const CASES: [(u8, &str, Now); 67] = [
                 (VERIFY, "every_flipped_bit_is_found"),
                 (VERIFY, "a_rotted_record_leaves_its_neighbours_proven"),
             ],
-            "fetching it again: the sinks",
+            AGAIN,
         ),
     ),
     (4, "a bit that flips in memory before the write", Tested(&[FAULTS])),
@@ -92,16 +98,17 @@ const CASES: [(u8, &str, Now); 67] = [
     (
         12,
         "killed at every call",
-        Tested(&[DYING, BROKEN_OFF, (KILL, "fifty_kills_under_load_lose_nothing_that_was_acknowledged")]),
+        Tested(&[
+            DYING,
+            BROKEN_OFF,
+            (KILL, "fifty_kills_under_load_lose_nothing_that_was_acknowledged"),
+            (BINARY, "a_sidecar_that_is_killed_leaves_its_archive_whole_at_the_next_start"),
+        ]),
     ),
     (13, "killed while recovering", Tested(&[DYING, BROKEN_OFF])),
-    (14, "a power cut that reorders sectors", Part(&[POWER, BROKEN_OFF], "fetching it again: the sinks")),
-    (15, "a sync that lies", Waits(SINKS)),
-    (
-        16,
-        "a segment removed before its cursor is durable",
-        Part(&[BROKEN_OFF], "a folder where somebody else removed it: the sinks"),
-    ),
+    (14, "a power cut that reorders sectors", Part(&[POWER, BROKEN_OFF], AGAIN)),
+    (15, "a sync that lies", Waits("a disk that forgets what it synced, below a sink that does not")),
+    (16, "a segment removed before its cursor is durable", Part(&[BROKEN_OFF], "a folder where somebody else removed it")),
     (
         17,
         "a folder restored from a backup",
@@ -120,21 +127,124 @@ const CASES: [(u8, &str, Now); 67] = [
         ),
     ),
     (23, "no descriptors, no memory, a thread that panics", Waits("a way to take them from one process")),
-    (24, "a stop with a full queue", Part(&[(LOG, "records_are_numbered_sealed_and_cut_to_size")], "a dead broker: the sinks")),
-    (25, "a broker that is down", Waits(SINKS)),
-    (26, "a broker that loses what it acknowledged", Waits(SINKS)),
-    (27, "an acknowledgement that is lost", Waits(SINKS)),
-    (28, "a delivery twice", Waits(SINKS)),
-    (29, "batches out of order", Waits(SINKS)),
-    (30, "a store that holds something else", Waits(SINKS)),
-    (31, "a slow sink beside a fast one", Waits(SINKS)),
-    (32, "a batch that is always refused", Waits(SINKS)),
-    (33, "a message above the broker's limit", Waits(SINKS)),
-    (34, "certificates, names and credentials that change", Waits(SINKS)),
-    (35, "partial success over OTLP", Waits(SINKS)),
-    (36, "a full spool and a dead broker", Waits(SINKS)),
-    (37, "a store that is wiped", Waits(SINKS)),
-    (38, "rows taken out by the operator", Waits(SINKS)),
+    (
+        24,
+        "a stop with a full queue",
+        Tested(&[
+            (LOG, "records_are_numbered_sealed_and_cut_to_size"),
+            (BINARY, "a_missing_folder_holds_up_nothing_and_is_said"),
+        ]),
+    ),
+    (
+        25,
+        "a broker that is down",
+        Part(
+            &[
+                (PUMP, "a_store_that_is_away_costs_nothing_but_lag"),
+                (NATS, "a_server_that_is_killed_under_load_has_every_record_once"),
+                (POSTGRES, "a_server_that_is_killed_under_load_has_every_record_once"),
+            ],
+            "an hour of full load, and how long verdicts take meanwhile",
+        ),
+    ),
+    (
+        26,
+        "a broker that loses what it acknowledged",
+        Tested(&[
+            (PUMP, "what_a_store_lost_is_sent_again_at_the_next_comparison"),
+            (NATS, "a_store_that_was_set_back_or_wiped_is_noticed_and_filled"),
+        ]),
+    ),
+    (
+        27,
+        "an acknowledgement that is lost",
+        Tested(&[
+            (PUMP, "a_lost_cursor_and_a_lost_answer_send_nothing_twice"),
+            (NATS, "an_answer_that_is_lost_and_a_stream_that_forgot_store_nothing_twice"),
+            (POSTGRES, "an_answer_that_is_lost_stores_nothing_twice"),
+            (HTTP, "what_is_lost_on_the_way_is_sent_again_and_kept_once"),
+        ]),
+    ),
+    (
+        28,
+        "a delivery twice",
+        Tested(&[
+            (NATS, "an_answer_that_is_lost_and_a_stream_that_forgot_store_nothing_twice"),
+            (POSTGRES, "it_conforms_and_nothing_can_be_changed"),
+        ]),
+    ),
+    (
+        29,
+        "batches out of order",
+        Tested(&[(NATS, "it_conforms"), (POSTGRES, "it_conforms_and_nothing_can_be_changed"), (FILE, "it_conforms")]),
+    ),
+    (
+        30,
+        "a store that holds something else",
+        Tested(&[
+            (PUMP, "a_store_with_other_records_is_left_as_it_is"),
+            (NATS, "it_conforms"),
+            (POSTGRES, "it_conforms_and_nothing_can_be_changed"),
+        ]),
+    ),
+    (31, "a slow sink beside a fast one", Tested(&[(HTTP, "a_receiver_that_is_silent_holds_up_nobody_else")])),
+    (
+        32,
+        "a batch that is always refused",
+        Tested(&[
+            (PUMP, "a_refused_batch_goes_aside_and_the_others_pass"),
+            (PUMP, "who_refuses_everything_is_no_longer_asked_to"),
+            (HTTP, "each_answer_is_what_the_driver_must_know"),
+        ]),
+    ),
+    (
+        33,
+        "a message above the broker's limit",
+        Tested(&[
+            (NATS, "the_largest_batch_goes_through_and_what_a_stream_finds_too_large_goes_in_halves"),
+            (PUMP, "what_is_too_large_is_sent_in_halves"),
+        ]),
+    ),
+    (
+        34,
+        "certificates, names and credentials that change",
+        Part(
+            &[
+                (NATS, "rights_and_certificates_are_told_for_what_they_are"),
+                (POSTGRES, "rights_promises_and_certificates_are_looked_at"),
+                (HTTP, "a_token_and_a_certificate_of_its_own"),
+                ("src/evidence/sink/pace.rs", "a_fleet_comes_back_spread_over_the_ceiling"),
+            ],
+            "names that move, and connections of which one half is dead",
+        ),
+    ),
+    (35, "partial success over OTLP", Waits("a sink to OTLP")),
+    (
+        36,
+        "a full spool and a dead broker",
+        Part(
+            &[(GONE, "what_a_sink_lacks_outlives_its_age"), (GONE, "the_ceiling_holds_and_says_who_lacked_what_went")],
+            "the steps before the ceiling",
+        ),
+    ),
+    (
+        37,
+        "a store that is wiped",
+        Tested(&[
+            ("src/evidence/sink/rebuild.rs", "a_lost_store_comes_back_byte_for_byte_from_any_other"),
+            (NATS, "a_store_that_was_set_back_or_wiped_is_noticed_and_filled"),
+            (NATS, "a_stream_and_a_folder_are_rebuilt_from_each_other"),
+            (POSTGRES, "a_store_that_was_set_back_is_noticed_and_one_rebuilt_from_another"),
+        ]),
+    ),
+    (
+        38,
+        "rows taken out by the operator",
+        Tested(&[
+            (FILE, "a_folder_of_batches_is_a_log_that_verifies"),
+            (POSTGRES, "a_store_that_was_set_back_is_noticed_and_one_rebuilt_from_another"),
+        ]),
+    ),
     (
         39,
         "a clock that jumps",
