@@ -57,8 +57,8 @@ impl Door {
 }
 
 /// How many bytes of an opening lead to its door: of a gap at its end only the walk knows the length.
-fn door_bytes(opening: &[u8; OPENING]) -> usize {
-    OPENING - usize::from(opening.last() == Some(&GAP))
+fn door_bytes(opening: u64) -> usize {
+    OPENING - usize::from(opening >> (8 * (OPENING - 1)) == u64::from(GAP))
 }
 
 /// By opening, the node that it leads to: most walks end soon behind it. The root where a phrase ends within.
@@ -89,7 +89,7 @@ impl Doors {
         match way.find(|place| place.0 == opening || place.0 == 0)? {
             (0, _) => None,
             (_, 0) => Some(Door::ROOT),
-            (_, node) => Some(Door { node: *node, bytes: door_bytes(&opening.to_le_bytes()) }),
+            (_, node) => Some(Door { node: *node, bytes: door_bytes(opening) }),
         }
     }
 }
@@ -211,11 +211,12 @@ impl Tree {
             let closed = [phrase.as_slice(), &[GAP]].concat();
             match closed.first_chunk::<OPENING>() {
                 Some(eight) => {
-                    openings.put(u64::from_le_bytes(*eight));
-                    let within = (1..door_bytes(eight)).filter(|at| eight.get(*at) == Some(&GAP));
+                    let opening = u64::from_le_bytes(*eight);
+                    openings.put(opening);
+                    let within = (1..door_bytes(opening)).filter(|at| eight.get(*at) == Some(&GAP));
                     let node = |at: usize| path.get(at).copied().unwrap_or_default();
                     let ends = within.map(node).any(|node| ended.get(node as usize) == Some(&true));
-                    doors.insert(u64::from_le_bytes(*eight), if ends { 0 } else { node(door_bytes(eight)) });
+                    doors.insert(opening, if ends { 0 } else { node(door_bytes(opening)) });
                 }
                 None => short.put(short_key(&closed)),
             }
