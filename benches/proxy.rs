@@ -194,8 +194,39 @@ fn measure(rounds: usize, span: Duration) {
             median(b.iter().zip(a).map(|(b, a)| b.first_us / a.first_us)),
         );
     }
+    interleaved(&servers);
     println!();
     parts::print(&pact, &extra_us);
+}
+
+/// Streams of each server among those of the other, sixteen at a time and one behind the other.
+const INTERLEAVED: usize = 1_000;
+
+/// Prints how much later the first text comes than through `bare`, over many streams.
+fn interleaved(servers: &[(&str, &Server); 2]) {
+    let request = load::Request::stream(b"some");
+    // As long as one stream takes: each connection asks once.
+    let span = upstream::GAP * upstream::DELTAS as u32;
+    let mut firsts = [Vec::new(), Vec::new()];
+    while firsts[0].len().min(firsts[1].len()) < INTERLEAVED {
+        for (firsts, (_, server)) in firsts.iter_mut().zip(servers) {
+            firsts.extend(load::run(&server.address, &request, 16, span).first_us);
+        }
+    }
+    let [bare, ours] = firsts.map(|mut all| {
+        all.sort_by(f64::total_cmp);
+        all
+    });
+    let at = |all: &[f64], share: f64| all[((all.len() - 1) as f64 * share) as usize];
+    println!(
+        "\nfirst text over {} interleaved streams, µs: median {:.0} against {:.0} ({:+.0}), 99th in 100 {:.0} against {:.0}",
+        bare.len(),
+        at(&ours, 0.5),
+        at(&bare, 0.5),
+        at(&ours, 0.5) - at(&bare, 0.5),
+        at(&ours, 0.99),
+        at(&bare, 0.99),
+    );
 }
 
 /// Every server once a round, in turn; the results by server.
