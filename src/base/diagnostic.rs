@@ -144,7 +144,7 @@ impl Diagnostics {
                         let before = d.span.column - 1;
                         let cut = if before > 120 { before - 60 } else { 0 };
                         let dots = if cut > 0 { "…" } else { "" };
-                        let shown: String = line.chars().skip(cut).take(160).collect();
+                        let shown: String = without_passwords(line).chars().skip(cut).take(160).collect();
                         let room = shown.chars().count().saturating_sub(before - cut).max(1);
                         let width = d.span.end.saturating_sub(d.span.start).clamp(1, room.min(80));
                         let blanks = " ".repeat(before - cut + dots.chars().count());
@@ -178,6 +178,32 @@ impl<'a> IntoIterator for &'a Diagnostics {
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
     }
+}
+
+/// A line as it may be shown: what stands in a URL between the name of a user and the host is blotted out, letter by letter,
+/// so that places in the line stay.
+fn without_passwords(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some((before, url)) = rest.split_once("://") {
+        out.push_str(before);
+        out.push_str("://");
+        let ends = url.find(|c: char| c.is_whitespace() || matches!(c, '\'' | '"')).unwrap_or(url.len());
+        let (url, behind) = url.split_at_checked(ends).unwrap_or((url, ""));
+        match url.rsplit_once('@').and_then(|(who, host)| Some((who.split_once(':')?, host))) {
+            Some(((user, password), host)) => {
+                out.push_str(user);
+                out.push(':');
+                out.extend(password.chars().map(|_| '*'));
+                out.push('@');
+                out.push_str(host);
+            }
+            None => out.push_str(url),
+        }
+        rest = behind;
+    }
+    out.push_str(rest);
+    out
 }
 
 /// The candidate nearest to `word`, if near enough to be a slip: for "did you mean".
@@ -241,6 +267,17 @@ mod tests {
             text,
             "error[unknown_key]: unknown key `pakcs`\n  --> a.yaml:2:1  (pakcs)\n 2 | pakcs: {}\n   | ^^^^^\n  help: did you mean `packs`?\n"
         );
+    }
+
+    #[test]
+    fn passwords_of_urls_are_not_shown() {
+        for (line, shown) in [
+            ("  - nats: {url: 'nats://ann:s3/c@et@h:4222', x: 1}", "  - nats: {url: 'nats://ann:*******@h:4222', x: 1}"),
+            ("a: postgres://ann:é@h/d b: \"http://h:80/p\"", "a: postgres://ann:*@h/d b: \"http://h:80/p\""),
+            ("http://ann@h and http://", "http://ann@h and http://"),
+        ] {
+            assert_eq!(without_passwords(line), shown);
+        }
     }
 
     #[test]
