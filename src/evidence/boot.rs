@@ -22,6 +22,7 @@ use super::record::{Int, KeyEvent, LogId, LogOpen, Prev, Range, Record, RecordId
 use super::recover::{Found, recover};
 use super::retention::Retention;
 use super::revoked;
+use super::segment;
 use super::spool::{Lengths, Spool, make_reserve};
 use super::writer::{Setup, Writer};
 use crate::base::limits::{LOG_QUEUE_BYTES_MAX, LOG_QUEUE_RECORDS_MAX, RECORD_ARRAY_MAX};
@@ -192,6 +193,16 @@ fn adopt(files: &dyn Files, dir: &Path, logs: &Path, retention: &Retention) -> R
     let mut boots = files.list(logs).map_err(LogError::file(logs))?;
     while let Some(boot) = boots.pop() {
         let path = logs.join(&boot);
+        let names = match files.list(&path) {
+            // A file that somebody left there is not ours.
+            Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => continue,
+            names => names.map_err(LogError::file(&path))?,
+        };
+        // A log is made with its origin first: whoever took that away did not mean us to take the rest.
+        if !names.iter().any(|name| name == "origin") && names.iter().any(|name| segment::parse_name(name).is_some()) {
+            tracing::error!(path = %path.display(), "a log of the evidence has lost its origin; it stays as it is, and is not taken up");
+            continue;
+        }
         if let Some(found) = recover(files, &path, &boot, &dir.join("recovery"))? {
             return Ok(Some(found));
         }

@@ -151,8 +151,13 @@ impl Contents {
 
 /// Puts the tail of a log in order and says what is there; `None` if nothing in it ever was durable.
 pub(crate) fn recover(files: &dyn Files, dir: &Path, boot: &str, attic: &Path) -> Result<Option<Found>, LogError> {
-    let read = |name: &str| files.read(&dir.join(name));
-    let Some(origin) = read("origin").ok().and_then(|o| String::from_utf8(o).ok()).map(|o| o.trim_end().to_owned()) else {
+    // What cannot be read now may be read at the next start: only what is not there is none.
+    let read = |name: &str| match files.read(&dir.join(name)) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(LogError::file(&dir.join(name))(error)),
+    };
+    let Some(origin) = read("origin")?.and_then(|o| String::from_utf8(o).ok()).map(|o| o.trim_end().to_owned()) else {
         // The origin is the first file of a log: without it nothing else was made.
         return Ok(None);
     };
@@ -199,7 +204,7 @@ pub(crate) fn recover(files: &dyn Files, dir: &Path, boot: &str, attic: &Path) -
         return Ok(None);
     }
     let cut = tails.total()?;
-    let (found, note) = judge(&read, boot, origin, contents, cut);
+    let (found, note) = judge([read("delegation.note")?, read("checkpoint")?], boot, origin, contents, cut);
     // A head that is stored but was not published yet is published now: the same bytes as it would have been. Where it is
     // there, only the page cache may have it.
     let path = dir.join("checkpoint");
@@ -316,15 +321,15 @@ impl Tails<'_> {
 
 /// Holds what is there against what was signed; with the note of the largest head.
 fn judge(
-    read: &dyn Fn(&str) -> std::io::Result<Vec<u8>>,
+    [delegation, published]: [Option<Vec<u8>>; 2],
     boot: &str,
     origin: String,
     contents: Contents,
     cut: Option<(u64, Digest)>,
 ) -> (Found, Option<Vec<u8>>) {
-    let key = instance_key(read, &origin);
+    let key = instance_key(delegation, &origin);
     let mut notes = contents.heads;
-    notes.extend(read("checkpoint").ok());
+    notes.extend(published);
     let best = notes
         .into_iter()
         .filter_map(|note| Some((Checkpoint::parse(note::open(&note, &[key.as_ref()?]).ok()?).ok()?, note)))
@@ -375,8 +380,8 @@ fn judge(
 }
 
 /// The key of the log by its delegation. Who signed the delegation is the verifier's question.
-fn instance_key(read: &dyn Fn(&str) -> std::io::Result<Vec<u8>>, origin: &str) -> Option<NoteKey> {
-    let note = String::from_utf8(read("delegation.note").ok()?).ok()?;
+fn instance_key(delegation: Option<Vec<u8>>, origin: &str) -> Option<NoteKey> {
+    let note = String::from_utf8(delegation?).ok()?;
     let (text, _) = note.split_at_checked(note.rfind("\n\n")? + 1)?;
     let delegation = Delegation::parse(text).ok()?;
     (delegation.origin == origin).then_some(delegation.key)

@@ -34,6 +34,8 @@ struct World {
     now: i64,
     /// Bytes that all files together may take, if there is an end.
     room: Option<u64>,
+    /// What cannot be looked at.
+    unread: Option<PathBuf>,
 }
 
 /// What to do with a call.
@@ -54,6 +56,11 @@ impl World {
             _ if self.faults.contains(&call) => Fate::Failed,
             _ => Fate::Done,
         }
+    }
+
+    /// Whether this can be looked at.
+    fn look(&self, path: &Path) -> io::Result<()> {
+        if self.unread.as_deref() == Some(path) { Err(broken()) } else { Ok(()) }
     }
 
     /// Whether the disk has room for so many bytes more.
@@ -121,6 +128,11 @@ impl Simulated {
         self.0.lock().unwrap().room = room;
     }
 
+    /// This file or folder cannot be read, opened, listed or asked for its size until another is named.
+    pub(crate) fn hide(&self, path: Option<&Path>) {
+        self.0.lock().unwrap().unread = path.map(Path::to_owned);
+    }
+
     /// Bytes of all files.
     pub(crate) fn used(&self) -> u64 {
         self.0.lock().unwrap().files.values().map(|file| file.seen.len() as u64).sum()
@@ -182,6 +194,7 @@ impl Files for Simulated {
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
         let world = self.0.lock().unwrap();
+        world.look(path)?;
         let mut names: Vec<String> = world
             .files
             .keys()
@@ -193,6 +206,7 @@ impl Files for Simulated {
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let world = self.0.lock().unwrap();
+        world.look(path)?;
         world.files.get(path).map(|file| file.seen.clone()).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
@@ -233,7 +247,9 @@ impl Files for Simulated {
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn Segment>> {
-        if self.0.lock().unwrap().files.contains_key(path) {
+        let world = self.0.lock().unwrap();
+        world.look(path)?;
+        if world.files.contains_key(path) {
             Ok(Box::new(SimSegment { disk: self.clone(), path: path.to_owned() }))
         } else {
             Err(io::ErrorKind::NotFound.into())
@@ -261,6 +277,7 @@ impl Files for Simulated {
 
     fn stat(&self, path: &Path) -> io::Result<(u64, i64)> {
         let world = self.0.lock().unwrap();
+        world.look(path)?;
         world.files.get(path).map(|file| (file.seen.len() as u64, file.changed)).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 

@@ -345,3 +345,80 @@ fn the_ceiling_holds_and_says_who_lacked_what_went() {
     assert!(said > 0);
     assert!(verify(dir.path(), &Policy::default()).unwrap().is_valid());
 }
+
+/// What cannot be looked at is not let go and not taken for empty, at a start and while the log runs, whichever file or folder
+/// of the old logs it is; what goes meanwhile is owned up to, and once it can be read all is as if nothing had been.
+#[test]
+fn what_cannot_be_read_or_listed_stays_and_is_not_taken_for_empty() {
+    const DAY: u64 = 86_400;
+    let dir = tempfile::tempdir().unwrap();
+    let before = Simulated::new(1);
+    let (mut options, clock) = options(dir.path());
+    options.keep = std::time::Duration::from_secs(DAY);
+    let open = |disk: &Simulated| Log::open_in(&options, Arc::new(disk.clone()), None);
+    for _ in 0..3 {
+        let log = open(&before).unwrap();
+        drive(&log, 3);
+        log.close().unwrap();
+    }
+    let (logs, content) = (dir.path().join("logs"), before.content());
+    let boots = crate::evidence::files::Files::list(&before, &logs).unwrap();
+    assert_eq!(boots.len(), 3);
+    let folders = boots.iter().map(|boot| logs.join(boot));
+    let files: Vec<PathBuf> = content.keys().filter(|path| path.starts_with(&logs)).cloned().collect();
+    assert_eq!(files.len(), 3 * 4, "{files:?}");
+    clock.advance_us(2 * DAY * 1_000_000);
+    for hidden in folders.chain(files).chain([logs.clone()]) {
+        let disk = Simulated::new(2);
+        content.iter().for_each(|(path, bytes)| disk.put(path, bytes));
+        let left = |disk: &Simulated| disk.content().into_keys().filter(|path| path.starts_with(&hidden)).collect::<Vec<_>>();
+        let there = left(&disk);
+        disk.hide(Some(&hidden));
+        // Who cannot read what the next log must name does not start.
+        if let Ok(log) = open(&disk) {
+            clock.advance_us(61_000_000);
+            log.handle().flush().wait().unwrap();
+            log.close().unwrap();
+        }
+        // A folder's files may be looked at one by one; whether it is a folder of nothing may not.
+        if hidden.extension().is_none() && hidden.file_name().is_some_and(|name| name != "origin" && name != "checkpoint") {
+            assert_eq!(left(&disk), there, "{} went", hidden.display());
+        }
+        disk.hide(None);
+        drop(std::fs::remove_dir_all(&logs));
+        disk.dump();
+        let report = verify(dir.path(), &Policy::default()).unwrap();
+        assert!(report.is_valid(), "{} was hidden: {}", hidden.display(), report.text());
+        let log = open(&disk).unwrap();
+        log.close().unwrap();
+        drop(std::fs::remove_dir_all(&logs));
+        disk.dump();
+        let report = verify(dir.path(), &Policy::default()).unwrap();
+        assert!(report.is_valid(), "after {} was hidden: {}", hidden.display(), report.text());
+    }
+}
+
+/// Somebody removed the origin of the newest log: its records are not ours to remove.
+#[test]
+fn a_log_without_its_origin_is_left_as_it_lies() {
+    let dir = tempfile::tempdir().unwrap();
+    let (options, _clock) = options(dir.path());
+    let log = Log::open_with(&options).unwrap();
+    drive(&log, 3);
+    log.close().unwrap();
+    let own = newest(dir.path());
+    let (origin, kept) = (own.join("origin"), dir.path().join("kept"));
+    std::fs::rename(&origin, &kept).unwrap();
+    let before = segments(&own);
+    // Nor is a file that somebody left among the logs.
+    let stray = dir.path().join("logs/stray");
+    std::fs::write(&stray, "notes").unwrap();
+    Log::open_with(&options).unwrap().close().unwrap();
+    std::fs::remove_file(&stray).unwrap();
+    assert_eq!(segments(&own), before);
+    assert_eq!(verify(dir.path(), &Policy::default()).unwrap().outcome, Outcome::Invalid);
+    // Put back, nothing of it is lost; the log that followed without it says so.
+    std::fs::rename(&kept, &origin).unwrap();
+    let report = verify(dir.path(), &Policy::default()).unwrap();
+    assert_eq!((report.outcome, report.logs[0].outcome), (Outcome::Incomplete, Outcome::Valid), "{}", report.text());
+}
