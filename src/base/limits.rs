@@ -137,6 +137,13 @@ pub const LOG_QUEUE_RECORDS_MAX: usize = 8192;
 /// Bytes that wait for the log's thread.
 pub const LOG_QUEUE_BYTES_MAX: usize = 16 << 20;
 
+/// Newest records that the log's thread can give a receipt of by their id, 56 bytes each. A second of heavy traffic: what
+/// is older lies under a signed head.
+pub const RECEIPTS_RECENT_MAX: usize = 4096;
+
+/// Receipts that are waited for at once. Each is a ticket that somebody holds.
+pub const RECEIPTS_WAITING_MAX: usize = 1024;
+
 /// Records of messages refused before there was an exchange: as many at once, then so many a second. A
 /// person sees what comes in; a flood writes under a gigabyte a day.
 pub const REFUSALS_BURST: u64 = 64;

@@ -16,10 +16,12 @@ use crate::base::clock::{Clock as _, SystemClock};
 use crate::base::limits::DOCUMENT_MAX;
 use crate::evidence::erase::{Grounds, erase};
 use crate::evidence::fsck::fsck;
+use crate::evidence::note::NoteKey;
 use crate::evidence::prove;
-use crate::evidence::receipt::{Standing, receipt};
+use crate::evidence::receipt::{self, RECEIPT};
 use crate::evidence::report::{Outcome as Verdict, Report};
 use crate::evidence::revoke::revoke;
+use crate::evidence::standing::{self, Standing};
 use crate::evidence::verify::{Policy, verify};
 use crate::evidence::{LogError, LogOptions};
 use crate::seal::SigningKey;
@@ -33,10 +35,10 @@ pub(super) struct Evidence {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Verify a log, or a proof made by `prove`: no network, no clock, no help from who wrote it.
+    /// Verify a log, a proof made by `prove`, or a receipt: no network, no clock, no help from who wrote it.
     #[command(after_help = "Example:\n  servanda evidence verify servanda-evidence")]
     Verify {
-        /// The folder of the evidence, or a proof.
+        /// The folder of the evidence, a proof, or a receipt.
         path: PathBuf,
         #[command(flatten)]
         root: Root,
@@ -69,18 +71,22 @@ enum Verb {
         #[arg(short, long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// Hold the promise that a caller was given against the evidence: `x-servanda-record` and `x-servanda-log`.
+    /// Hold what a caller was given against the evidence: the promise `x-servanda-record` and `x-servanda-log`, or a receipt.
     #[command(
-        after_help = "Example:\n  servanda evidence receipt servanda-evidence 0199b0a2-7c1e-7d10-a5f2-3f1f7d3f9b11 --log \"$LOG\""
+        after_help = "Example:\n  servanda evidence receipt servanda-evidence 0199b0a2-7c1e-7d10-a5f2-3f1f7d3f9b11 --log \"$LOG\"\n  servanda evidence receipt servanda-evidence --file block.receipt"
     )]
     Receipt {
         /// The folder of the evidence.
         dir: PathBuf,
         /// What `x-servanda-record` said.
-        record: String,
+        #[arg(required_unless_present = "file")]
+        record: Option<String>,
         /// What `x-servanda-log` said: without it a record that is not there cannot be told from one that never was.
         #[arg(long, value_name = "LOG")]
         log: Option<String>,
+        /// A receipt, signed or durable, in a file: it names record and log itself.
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["record", "log"])]
+        file: Option<PathBuf>,
         #[command(flatten)]
         root: Root,
     },
@@ -175,7 +181,7 @@ impl Evidence {
     /// Answers.
     pub(super) fn run(&self, screen: &mut Screen) -> Answer {
         match &self.command {
-            Verb::Verify { path, root, html: None } if path.is_file() => verify_proof(screen, path, root),
+            Verb::Verify { path, root, html: None } if path.is_file() => verify_file(screen, path, root),
             Verb::Verify { path, root, html } => {
                 let wheel = screen.spinner("verifying");
                 let report = verify(path, &root.policy()?).map_err(error);
@@ -213,20 +219,26 @@ impl Evidence {
                 }
                 Ok(Outcome::Fine)
             }
-            Verb::Receipt { dir, record, log, root } => {
-                let receipt = receipt(dir, record, log.as_deref(), &root.policy()?).map_err(error)?;
+            Verb::Receipt { dir, record, log, file, root } => {
+                let policy = root.policy()?;
+                let held = match (record, file) {
+                    (_, Some(file)) => standing::receipt(dir, &input::bytes(file, DOCUMENT_MAX)?, &policy),
+                    (Some(record), None) => standing::promise(dir, record, log.as_deref(), &policy),
+                    (None, None) => return Err(CliError::new("name a record, or a receipt with --file")),
+                };
+                let held = held.map_err(error)?;
                 if screen.is_json() {
-                    screen.json(&receipt)?;
+                    screen.json(&held)?;
                 } else {
-                    let paint = match receipt.standing {
+                    let paint = match held.standing {
                         Standing::Kept => Paint::Good,
                         Standing::Unsigned | Standing::Unknown => Paint::Warn,
-                        Standing::Broken => Paint::Bad,
+                        Standing::Broken | Standing::Invalid => Paint::Bad,
                     };
-                    let word = screen.paint(paint, receipt.standing.as_str());
-                    screen.line(format!("{word}  {}", safe(&receipt.why)))?;
+                    let word = screen.paint(paint, held.standing.as_str());
+                    screen.line(format!("{word}  {}", safe(&held.why)))?;
                 }
-                Ok(Outcome::of(receipt.standing == Standing::Kept))
+                Ok(Outcome::of(held.standing == Standing::Kept))
             }
             Verb::Export { export, root } => export.run(screen, &root.policy()?),
             Verb::Rebuild(rebuild) => rebuild.run(screen),
@@ -286,13 +298,53 @@ pub(in crate::cli) fn print(screen: &mut Screen, report: &Report) -> Result<(), 
     if rest.is_empty() { Ok(()) } else { screen.line(rest) }
 }
 
-/// A proof in a file, held against the key that signed its head.
-fn verify_proof(screen: &mut Screen, path: &Path, root: &Root) -> Answer {
+/// A proof or a receipt in a file, held against a key.
+fn verify_file(screen: &mut Screen, path: &Path, root: &Root) -> Answer {
     let text = String::from_utf8(input::bytes(path, DOCUMENT_MAX)?).map_err(|_| CliError::file(path, "not UTF-8"))?;
-    let missing =
-        || CliError::file(path, "a proof is held against a key").help("give the note key that `prove` named, with --key");
-    let key = root.policy()?.root.ok_or_else(missing)?;
-    let checked = prove::check(&text, &key);
+    let missing = |what: &str, help: &str| CliError::file(path, format!("{what} is held against a key")).help(help.to_owned());
+    let policy = root.policy()?;
+    if text.starts_with(RECEIPT) {
+        let missing = || missing("a receipt", "give the root key of the evidence, or the note key of its log, with --key");
+        return verify_receipt(screen, &text, &policy.root.clone().ok_or_else(missing)?, &policy.revocations);
+    }
+    let key = policy.root.ok_or_else(|| missing("a proof", "give the note key that `prove` named, with --key"))?;
+    verify_proof(screen, &text, &key)
+}
+
+/// A receipt by itself: whether it was given. Whether it was kept only the evidence tells.
+fn verify_receipt(screen: &mut Screen, text: &str, key: &NoteKey, revocations: &[Vec<u8>]) -> Answer {
+    match receipt::open(text.as_bytes(), key, revocations) {
+        Ok(said) => {
+            let level = said.level().as_str();
+            if screen.is_json() {
+                screen.json(&json!({
+                    "ok": true, "level": level, "record": said.record, "log": said.log, "leaf": said.leaf, "index": said.index,
+                    "time_us": said.time_us,
+                }))?;
+                return Ok(Outcome::Fine);
+            }
+            let place = said.index.map_or_else(String::new, |index| format!(", on disk as record {index}"));
+            let verdict = format!("VALID: a {level} receipt of {} in {}{place}", said.record, safe(&said.log));
+            screen.line(screen.paint(Paint::Good, &verdict))?;
+            Ok(Outcome::Fine)
+        }
+        Err(why) => invalid(screen, &why),
+    }
+}
+
+fn invalid(screen: &mut Screen, why: &LogError) -> Answer {
+    if screen.is_json() {
+        screen.json(&json!({"ok": false, "why": why.to_string()}))?;
+    } else {
+        let why = format!("INVALID: {}", safe(&why.to_string()));
+        screen.line(screen.paint(Paint::Bad, &why))?;
+    }
+    Ok(Outcome::Failed)
+}
+
+/// A proof, held against the key that signed its head.
+fn verify_proof(screen: &mut Screen, text: &str, key: &NoteKey) -> Answer {
+    let checked = prove::check(text, key);
     let record = checked.as_ref().ok().and_then(|p| serde_json::from_slice::<serde_json::Value>(&p.record).ok());
     match checked {
         Ok(proven) if screen.is_json() => {
@@ -305,14 +357,6 @@ fn verify_proof(screen: &mut Screen, path: &Path, root: &Root) -> Answer {
             screen.line(screen.paint(Paint::Good, &verdict))?;
             Ok(Outcome::Fine)
         }
-        Err(why) => {
-            if screen.is_json() {
-                screen.json(&json!({"ok": false, "why": why.to_string()}))?;
-            } else {
-                let why = format!("INVALID: {}", safe(&why.to_string()));
-                screen.line(screen.paint(Paint::Bad, &why))?;
-            }
-            Ok(Outcome::Failed)
-        }
+        Err(why) => invalid(screen, &why),
     }
 }

@@ -18,6 +18,7 @@ use super::latest::Latest;
 use super::note::{self, Delegation, NoteKey};
 use super::options::LogOptions;
 use super::privacy::Secrets;
+use super::receipts::Receipts;
 use super::record::{Int, KeyEvent, LogId, LogOpen, Prev, Range, Record, RecordId, Recovery, Spec, Tag, Text};
 use super::recover::{Found, recover};
 use super::retention::Retention;
@@ -108,7 +109,7 @@ pub(crate) fn prepare(options: &LogOptions, files: Arc<dyn Files>, lengths: Leng
     drop(root);
     let dir = logs.join(&boot);
     files.create_dir(&dir).map_err(LogError::file(&dir))?;
-    for (file, bytes) in [("origin", format!("{origin}\n")), ("delegation.note", delegation)] {
+    for (file, bytes) in [("origin", format!("{origin}\n")), ("delegation.note", delegation.clone())] {
         let path = dir.join(file);
         files.publish(&path, bytes.as_bytes(), false).map_err(LogError::file(&path))?;
     }
@@ -122,6 +123,7 @@ pub(crate) fn prepare(options: &LogOptions, files: Arc<dyn Files>, lengths: Leng
     let secrets = Secrets::open(files.clone(), options.dir.join("epochs"))?;
     let shared = Arc::new(Shared {
         start_ns: options.clock.steady_ns(),
+        key: instance.clone(),
         clock: options.clock.clone(),
         log: LogId::of(&origin),
         origin,
@@ -149,6 +151,7 @@ pub(crate) fn prepare(options: &LogOptions, files: Arc<dyn Files>, lengths: Leng
         dir,
         retention,
         key,
+        receipts: Receipts::new(shared.origin.clone(), delegation, options.clock.clone()),
         checkpoint_every: options.checkpoint_every,
         heartbeat_every: options.heartbeat_every,
     };

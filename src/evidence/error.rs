@@ -34,6 +34,8 @@ pub enum LogError {
     NotFound(String),
     /// No signed head covers this record yet.
     Uncovered(u64),
+    /// A receipt of a record of an earlier log, whose key ended with its process: the origin of that log.
+    KeyGone(String),
     /// The directory was written by a newer version.
     TooNew(PathBuf),
     /// A sink cannot be made from its settings: its name, and what to write instead.
@@ -75,6 +77,11 @@ impl std::fmt::Display for LogError {
                      that died only the next log vouches for its last records"
                 )
             }
+            Self::KeyGone(origin) => write!(
+                f,
+                "the record stands in {origin}, an earlier log: the key that could sign a receipt ended with its process; ask for \
+                 its proof"
+            ),
             Self::TooNew(path) => write!(f, "{} was written by a newer version", path.display()),
             Self::Sink(name, why) => write!(f, "the evidence sink `{name}`: {why}"),
             Self::Thread => f.write_str("the thread of the evidence log has ended"),

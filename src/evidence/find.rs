@@ -68,10 +68,7 @@ fn by_id(logs: &[PathBuf], id: RecordId, text: &str) -> Result<Option<Found>, Lo
     let since = i64::try_from(id.millis()).unwrap_or(i64::MAX).saturating_mul(1000);
     let later = |at: usize| begun.get(at + 1).copied().flatten().is_none_or(|next| next >= since);
     let (first, rest): (Vec<_>, Vec<_>) = places.into_iter().enumerate().partition(|(at, _)| later(*at));
-    let named = |bytes: &[u8]| {
-        memchr::memmem::find(bytes, text.as_bytes()).is_some()
-            && serde_json::from_slice::<Named<'_>>(bytes).is_ok_and(|named| named.id == text)
-    };
+    let named = |bytes: &[u8]| memchr::memmem::find(bytes, text.as_bytes()).is_some() && id_of(bytes) == Some(id);
     for (_, (log, at)) in first.into_iter().chain(rest) {
         let Some((log, segments)) = all.get(log) else { continue };
         if let Some(found) = look(log, segments, at, &mut |_, bytes| named(bytes))? {
@@ -81,10 +78,14 @@ fn by_id(logs: &[PathBuf], id: RecordId, text: &str) -> Result<Option<Found>, Lo
     Ok(None)
 }
 
-#[derive(serde::Deserialize)]
-struct Named<'r> {
-    #[serde(borrow)]
-    id: std::borrow::Cow<'r, str>,
+/// The id of a record, from its bytes.
+pub(crate) fn id_of(bytes: &[u8]) -> Option<RecordId> {
+    #[derive(serde::Deserialize)]
+    struct Named<'r> {
+        #[serde(borrow)]
+        id: std::borrow::Cow<'r, str>,
+    }
+    RecordId::parse(&serde_json::from_slice::<Named<'_>>(bytes).ok()?.id)
 }
 
 /// The first record of a segment that fits. A segment that has gone since it was listed holds nothing.

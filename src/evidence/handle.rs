@@ -14,7 +14,9 @@ use sha2::Digest as _;
 use super::error::LogError;
 use super::latest::{Latest, SignedHead};
 use super::merkle::leaf_hash;
+use super::note::NoteKey;
 use super::privacy::{Commitment, Secrets};
+use super::receipts::Ask;
 use super::record::{Completion, Exchange, Head, Int, Intervention, LogId, Record, RecordId, Text};
 use super::shipped::Shipped;
 use super::ticket::{Keeper, Ticket, promise};
@@ -103,6 +105,7 @@ pub(crate) enum Message {
     Record(Pending),
     /// Write everything, look at the clock, answer.
     Flush(Keeper),
+    Receipt(Ask),
     Close(Keeper),
 }
 
@@ -141,6 +144,8 @@ impl IdSource {
 pub(crate) struct Shared {
     pub(crate) clock: SharedClock,
     pub(crate) start_ns: u64,
+    /// The key that signs for this log.
+    pub(crate) key: NoteKey,
     pub(crate) origin: String,
     pub(crate) log: LogId,
     pub(crate) ids: IdSource,

@@ -6,6 +6,7 @@
 //! counted in one that was. Not promised: that traffic could not go around the guard, or that a
 //! detector was right.
 
+mod attest;
 mod audit;
 mod boot;
 mod check;
@@ -31,6 +32,7 @@ pub mod prove;
 pub mod query;
 mod read;
 pub mod receipt;
+mod receipts;
 pub mod record;
 mod recover;
 pub mod report;
@@ -44,6 +46,7 @@ pub mod show;
 #[cfg(feature = "guard")]
 pub mod sink;
 mod spool;
+pub mod standing;
 mod ticket;
 pub mod traffic;
 pub mod verified;

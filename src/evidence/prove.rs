@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::error::LogError;
-use super::find::find;
+use super::find::{Found, find};
 use super::merkle::{Known, leaf_hash, verify_consistency, verify_inclusion};
 use super::note::{self, Checkpoint, Delegation, NoteKey};
 use super::read::{Lying, frames_of, segments};
@@ -93,7 +93,11 @@ pub struct Proof {
 /// # Errors
 /// [`LogError::NotFound`] where there is no such record, [`LogError::Uncovered`] while no head covers it.
 pub fn prove(dir: impl AsRef<Path>, what: &str) -> Result<Proof, LogError> {
-    let found = find(dir.as_ref(), what)?;
+    proof_of(&find(dir.as_ref(), what)?)
+}
+
+/// The same of a record that was found.
+pub(crate) fn proof_of(found: &Found) -> Result<Proof, LogError> {
     let Material { known, heads } = gather(found.segments.get(found.segment..).unwrap_or_default(), Some(found.index))?;
     let (size, note) =
         heads.iter().find(|(size, _)| *size > found.index && *size <= known.size()).ok_or(LogError::Uncovered(found.index))?;

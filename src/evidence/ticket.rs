@@ -1,4 +1,4 @@
-//! A record's promise of being durable: who waits holds a [`Ticket`], the writer the other end.
+//! A record's promise of being durable, or of a receipt: who waits holds a [`Ticket`], the writer the other end.
 //!
 //! Promises: a ticket is always answered, once; a writer that goes away without an answer has answered that the log is
 //! closed.
@@ -11,21 +11,25 @@ use std::task::{Context, Poll, Waker};
 use super::error::LogError;
 
 /// The answer once it is there, and who waits for it.
-#[derive(Debug, Default)]
-struct Awaited {
-    answer: Option<Result<u64, LogError>>,
+#[derive(Debug)]
+struct Awaited<T> {
+    answer: Option<Result<T, LogError>>,
     waker: Option<Waker>,
 }
 
 /// A promise that the writer keeps.
-#[derive(Debug, Default)]
-struct Promise {
-    state: Mutex<Awaited>,
+#[derive(Debug)]
+struct Promise<T> {
+    state: Mutex<Awaited<T>>,
     done: Condvar,
 }
 
-impl Promise {
-    fn keep(&self, result: Result<u64, LogError>) {
+impl<T> Promise<T> {
+    const fn new(answer: Option<Result<T, LogError>>) -> Self {
+        Self { state: Mutex::new(Awaited { answer, waker: None }), done: Condvar::new() }
+    }
+
+    fn keep(&self, result: Result<T, LogError>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.answer.is_none() {
             state.answer = Some(result);
@@ -39,40 +43,43 @@ impl Promise {
 
 /// The writer's end of a promise: dropped without an answer, it answers that the log is closed.
 #[derive(Debug)]
-pub(crate) struct Keeper(Arc<Promise>);
+pub(crate) struct Keeper<T = u64>(Arc<Promise<T>>);
 
-impl Keeper {
-    pub(crate) fn keep(&self, result: Result<u64, LogError>) {
+impl<T> Keeper<T> {
+    pub(crate) fn keep(&self, result: Result<T, LogError>) {
         self.0.keep(result);
+    }
+
+    /// Whether nobody holds the ticket any more.
+    pub(crate) fn is_forgotten(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
     }
 }
 
-impl Drop for Keeper {
+impl<T> Drop for Keeper<T> {
     fn drop(&mut self) {
         self.0.keep(Err(LogError::Closed));
     }
 }
 
 /// A ticket and the end that answers it.
-pub(crate) fn promise() -> (Ticket, Keeper) {
-    let promise = Arc::new(Promise::default());
+pub(crate) fn promise<T>() -> (Ticket<T>, Keeper<T>) {
+    let promise = Arc::new(Promise::new(None));
     (Ticket(promise.clone()), Keeper(promise))
 }
 
-/// A record that is durable once this resolves: to its index, or to why it is not.
+/// A record that is durable once this resolves: to its index, or to why it is not. Of a receipt: to the receipt.
 #[derive(Debug)]
 #[must_use = "a strict record is durable only once its ticket has been awaited"]
-pub struct Ticket(Arc<Promise>);
+pub struct Ticket<T = u64>(Arc<Promise<T>>);
 
-impl Ticket {
-    pub(crate) fn kept(result: Result<u64, LogError>) -> Self {
-        let promise = Promise::default();
-        promise.keep(result);
-        Self(Arc::new(promise))
+impl<T> Ticket<T> {
+    pub(crate) fn kept(result: Result<T, LogError>) -> Self {
+        Self(Arc::new(Promise::new(Some(result))))
     }
 
     /// Waits on this thread. Not for async code.
-    pub fn wait(self) -> Result<u64, LogError> {
+    pub fn wait(self) -> Result<T, LogError> {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if let Some(result) = state.answer.take() {
@@ -83,8 +90,8 @@ impl Ticket {
     }
 }
 
-impl Future for Ticket {
-    type Output = Result<u64, LogError>;
+impl<T: Clone> Future for Ticket<T> {
+    type Output = Result<T, LogError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);

@@ -25,6 +25,7 @@ use super::handle::{GapCause, Message, Meta, Pending, Shared, canonical};
 use super::latest::SignedHead;
 use super::merkle::{Tree, leaf_hash};
 use super::note::{self, Checkpoint};
+use super::receipts::{Ask, Receipts};
 use super::record::{ClockStep, ConfigChange, Gap, Heartbeat, Int, LogId, LogSeal, Record, RecordId, Spec, Tag, Text};
 use super::retention::Retention;
 use super::segment::{self, FRAME, FrameKind, GROUP_BYTES, GROUP_RECORDS};
@@ -55,6 +56,7 @@ pub(crate) struct Setup {
     pub(crate) dir: PathBuf,
     pub(crate) retention: Retention,
     pub(crate) key: SigningKey,
+    pub(crate) receipts: Receipts,
     pub(crate) checkpoint_every: Duration,
     pub(crate) heartbeat_every: Duration,
 }
@@ -156,6 +158,7 @@ impl Writer {
         let kept = match written {
             Ok(()) => self.keep_house(),
             Err(error) => {
+                self.setup.receipts.fail(&error);
                 self.own_up();
                 Err(error)
             }
@@ -172,8 +175,8 @@ impl Writer {
         while let Ok(message) = queue.try_recv() {
             match message {
                 Message::Record(pending) => self.held.push(pending),
-                Message::Flush(flush) => flush.keep(Err(LogError::Closed)),
-                Message::Close(close) => close.keep(Err(LogError::Closed)),
+                // Their keepers answer that the log is closed.
+                Message::Flush(_) | Message::Close(_) | Message::Receipt(_) => {}
             }
         }
         promise.keep(self.finish("shutdown"));
@@ -209,8 +212,10 @@ impl Writer {
             match message {
                 Message::Record(pending) => {
                     bytes += pending.bytes.len() + FRAME;
+                    self.setup.receipts.taken(pending.meta.id, pending.leaf, &self.setup.key);
                     self.held.push(pending);
                 }
+                Message::Receipt(ask) => self.receipt(ask),
                 Message::Flush(flush) => flushes.push(flush),
                 Message::Close(promise) => {
                     *close = Some(promise);
@@ -221,6 +226,11 @@ impl Writer {
                 next = queue.try_recv().ok();
             }
         }
+    }
+
+    fn receipt(&mut self, ask: Ask) {
+        let held = self.held.iter().map(|pending| (pending.meta.id, pending.leaf));
+        self.setup.receipts.ask(ask, held, &self.setup.key);
     }
 
     /// How long to wait for records before the cadence calls.
@@ -338,6 +348,7 @@ impl Writer {
         for (at, pending) in group.into_iter().enumerate() {
             let charge = pending.meta.charge;
             self.counters.count(&pending.meta);
+            self.setup.receipts.written(pending.meta.id, first + at as u64, pending.leaf, &self.setup.key);
             if charge > 0 {
                 self.fresh = true;
                 self.owned_up_ns = None;

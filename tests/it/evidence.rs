@@ -9,6 +9,7 @@ use http_body_util::Full;
 use serde_json::Value;
 use servanda::evidence::note::NoteKey;
 use servanda::evidence::prove;
+use servanda::evidence::receipt::{self, Level};
 
 use crate::pacts::CLEAN;
 use crate::sidecar::{House, SSN, address, minimal};
@@ -159,6 +160,72 @@ async fn records_are_found_explained_and_proven_over_the_admin_port() {
     let run = servanda(&folder, &["evidence", "tail", "log", "--once", "-n", "3", "--act", "block", "--json"]);
     let tail: Vec<Value> = run.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((run.code, tail.len(), tail[2]["record"]["id"].as_str()), (0, 3, Some(blocked[3].as_str())), "{}", run.err);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn receipts_come_over_the_admin_port_and_are_checked_by_the_command_line() {
+    let house = House::new().await;
+    house.write("first.pact.yaml", &minimal("1.0.0"));
+    house.config("pacts: [first.pact.yaml]");
+    let sidecar = house.start().await.unwrap();
+    let (admin, at) = (sidecar.admin(), address(&sidecar));
+    let blocked = said(at, SSN, "alice").await;
+    settled(&house, admin, "?kind=exchange", 1).await;
+    let path = format!("/v1/evidence/{blocked}/receipt");
+    // No head need cover it: it is on disk.
+    let (status, durable) = ask(&house, admin, &path).await;
+    assert_eq!(status, StatusCode::OK, "{durable}");
+    let root = std::fs::read_to_string(house.at("log/root.vkey")).unwrap();
+    let key = NoteKey::parse(root.trim()).unwrap();
+    let said = receipt::open(durable.as_bytes(), &key, &[]).unwrap();
+    assert_eq!((said.level(), said.record.to_string()), (Level::Durable, blocked.clone()));
+    let (status, signed) = ask(&house, admin, &format!("{path}?level=signed")).await;
+    assert_eq!((status, receipt::open(signed.as_bytes(), &key, &[]).unwrap().index), (StatusCode::OK, None), "{signed}");
+    for (asked, status, says) in [
+        (format!("{path}?level=proof"), StatusCode::BAD_REQUEST, "give `signed` or `durable`"),
+        (format!("{path}?grade=durable"), StatusCode::BAD_REQUEST, "grade"),
+        ("/v1/evidence/0199b0a2-7c1e-7d10-a5f2-3f1f7d3f9b11/receipt".to_owned(), StatusCode::NOT_FOUND, "no_record"),
+    ] {
+        let answer = ask(&house, admin, &asked).await;
+        assert!(answer.0 == status && answer.1.contains(says), "{asked}: {answer:?}");
+    }
+    assert_eq!(http1().request(get(admin, &path)).await.unwrap().status(), StatusCode::UNAUTHORIZED);
+    sidecar.stop().await.unwrap();
+    // Another process has another key.
+    let sidecar = house.start().await.unwrap();
+    let (status, text) = ask(&house, sidecar.admin(), &path).await;
+    assert!(status == StatusCode::GONE && text.contains("key_gone") && text.contains("its proof"), "{status} {text}");
+    sidecar.stop().await.unwrap();
+
+    let folder = house.at("log").parent().unwrap().to_owned();
+    let run = |args: &[&str]| servanda(&folder, &[&["evidence"], args].concat());
+    house.write("durable", &durable);
+    house.write("signed", &signed);
+    house.write("touched", &durable.replace("\nindex ", "\nindex 1"));
+    let root = root.trim();
+    for (file, code, says) in [
+        ("durable", 0, "VALID: a durable receipt of "),
+        ("signed", 0, "VALID: a signed receipt of "),
+        ("touched", 1, "INVALID: "),
+    ] {
+        let verified = run(&["verify", file, "--key", root]);
+        assert!(verified.code == code && verified.out.starts_with(says), "{file}: {}{}", verified.out, verified.err);
+    }
+    assert_eq!(run(&["verify", "durable", "--key", root, "--json"]).json()["index"], said.index.unwrap());
+    let without = run(&["verify", "durable"]);
+    assert!(without.code == 2 && without.err.contains("a receipt is held against a key"), "{}", without.err);
+    for (file, standing) in [("durable", "KEPT"), ("signed", "KEPT"), ("touched", "INVALID")] {
+        let held = run(&["receipt", "log", "--file", file, "--key", root, "--json"]);
+        assert_eq!(
+            (held.json()["standing"].as_str(), held.code),
+            (Some(standing), i32::from(standing != "KEPT")),
+            "{}",
+            held.out
+        );
+    }
+    // The promise in the headers, as before.
+    assert!(run(&["receipt", "log", &blocked]).out.starts_with("KEPT"));
+    assert_eq!(run(&["receipt", "log"]).code, 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,6 +10,8 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
+use servanda::evidence::standing::{self, Standing};
+use servanda::evidence::verify::Policy;
 use servanda::pact::template::template;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -65,6 +67,14 @@ async fn refused(address: SocketAddr, told: mpsc::Sender<String>) {
     }
 }
 
+/// The record of one refusal.
+async fn client_refused(address: SocketAddr) -> String {
+    let response = http1().request(ask(address, SSN)).await.unwrap();
+    let record = response.headers()["x-servanda-record"].to_str().unwrap().to_owned();
+    response.into_body().collect().await.unwrap();
+    record
+}
+
 /// Asks for a stream with a call, and tells the record of each call that came.
 async fn released(address: SocketAddr, upstream: Arc<Upstream>, told: mpsc::Sender<String>) {
     let client = http1();
@@ -92,6 +102,21 @@ async fn streaming(address: SocketAddr, upstream: &Upstream) -> (Pace, http::Res
     (pace, asked.await.unwrap().unwrap())
 }
 
+/// A durable receipt of a record, over the admin port; its exchange may end a moment after its answer.
+async fn receipt(running: &Running, folder: &Path, record: &str) -> Vec<u8> {
+    let token = std::fs::read_to_string(folder.join("log/admin.token")).unwrap();
+    let url = format!("http://{}/v1/evidence/{record}/receipt", running.admin);
+    loop {
+        let request = Request::get(&url).header("authorization", format!("Bearer {}", token.trim()));
+        let answer = http1().request(request.body(Full::<Bytes>::default()).unwrap()).await.unwrap();
+        let (status, body) = (answer.status(), answer.into_body().collect().await.unwrap().to_bytes());
+        if status == 200 {
+            return body.to_vec();
+        }
+        assert!(status == 404 || status == 503, "{status}");
+    }
+}
+
 /// Bytes of the folder that the disk holds.
 fn on_disk(folder: &Path) -> u64 {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
@@ -105,7 +130,7 @@ async fn fifty_kills_under_load_lose_nothing_that_was_acknowledged() {
     write(folder.path(), &upstream);
     let evidence = folder.path().join("log");
     let mut acknowledged = Vec::new();
-    let mut sizes = Vec::new();
+    let (mut sizes, mut receipts) = (Vec::new(), Vec::new());
     for kill in 0..KILLS {
         let running = start(folder.path());
         let address = running.address;
@@ -117,6 +142,10 @@ async fn fifty_kills_under_load_lose_nothing_that_was_acknowledged() {
         load.spawn(released(address, Arc::clone(&upstream), told));
         for _ in 0..1 + kill % ACKNOWLEDGED {
             acknowledged.push(heard.recv().await.unwrap());
+        }
+        if kill % 10 == 0 {
+            let refused = client_refused(address).await;
+            receipts.push(receipt(&running, folder.path(), &refused).await);
         }
         running.kill();
         while let Some(record) = heard.recv().await {
@@ -136,6 +165,12 @@ async fn fifty_kills_under_load_lose_nothing_that_was_acknowledged() {
     let named: std::collections::BTreeSet<&str> = records.iter().filter_map(|record| record["exchange"].as_str()).collect();
     let missing: Vec<&String> = acknowledged.iter().filter(|id| !named.contains(id.as_str())).collect();
     assert!(missing.is_empty(), "{} of {} acknowledged are missing: {missing:?}", missing.len(), acknowledged.len());
+
+    // What a caller was told is on disk is there, at its index, in the log that was recovered.
+    for receipt in &receipts {
+        let held = standing::receipt(&evidence, receipt, &Policy::default()).unwrap();
+        assert!(held.standing <= Standing::Unsigned, "{}", held.why);
+    }
 
     let recoveries: Vec<&Value> = records.iter().filter(|record| record["kind"] == "recovery").collect();
     assert_eq!(recoveries.len(), KILLS, "each restart says what it found");

@@ -8,7 +8,7 @@ use crate::base::names::{Lane, Mode};
 use crate::base::verdict::Act;
 use crate::evidence::files::simulated::Simulated;
 use crate::evidence::read::frames;
-use crate::evidence::record::{Completion, Exchange, Intervention};
+use crate::evidence::record::{Commit, Completion, Exchange, Intervention};
 use crate::evidence::recover::recover;
 use crate::evidence::segment::{FrameKind, HEADER, Step, step};
 use crate::evidence::verify::{Policy, verify};
@@ -17,6 +17,7 @@ mod full;
 mod keys;
 #[cfg(feature = "guard")]
 mod outage;
+mod receipts;
 mod retention;
 
 fn options(dir: &Path) -> (LogOptions, Arc<ManualClock>) {
@@ -166,6 +167,55 @@ fn commitments_open_with_one_key_and_pseudonyms_stay() {
     drop(slot);
     log.close().unwrap();
     assert_eq!(Log::open(dir.path()).unwrap().handle().pseudonym("caller", "anna@example.org"), name);
+}
+
+/// Case 60: without the key of its day no commitment opens, and the log holds as before.
+#[test]
+fn a_key_that_is_destroyed_closes_its_day_and_leaves_the_log_valid() {
+    let dir = tempfile::tempdir().unwrap();
+    let (options, _clock) = options(dir.path());
+    let log = Log::open_with(&options).unwrap();
+    let slot = log.handle().reserve().unwrap();
+    let id = slot.id();
+    let mut request = slot.commitment("request");
+    request.update(b"hello");
+    let request = request.finish();
+    let commit = Commit { request: Some(request.as_str().into()), ..Commit::default() };
+    slot.write(Exchange { commit: Some(commit), ..exchange(Act::Allow) });
+    log.close().unwrap();
+    let opens = || {
+        let log = Log::open_with(&options).unwrap();
+        let mut opened = Commitment::with_key(&log.handle().opening(id, "request"), "request");
+        opened.update(b"hello");
+        let opened = opened.finish();
+        log.close().unwrap();
+        assert!(verify(dir.path(), &Policy::default()).unwrap().is_valid());
+        opened == request
+    };
+    assert!(opens());
+    std::fs::remove_file(dir.path().join("epochs").join(format!("{}.key", id.day()))).unwrap();
+    assert!(!opens() && !opens());
+}
+
+/// Case 67: what a newer version wrote is left as it lies, and nobody calls it valid.
+#[test]
+fn a_folder_of_a_newer_format_is_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Log::open(dir.path()).unwrap();
+    drive(&log, 2);
+    log.close().unwrap();
+    let path = newest(dir.path()).join("seg-00000000000000000000.log");
+    let mut file = std::fs::read(&path).unwrap();
+    file[8..12].copy_from_slice(&2u32.to_le_bytes());
+    let crc = crc32c::crc32c(&file[..HEADER - 4]).to_le_bytes();
+    file[HEADER - 4..HEADER].copy_from_slice(&crc);
+    std::fs::write(&path, &file).unwrap();
+    let error = Log::open(dir.path()).unwrap_err();
+    assert!(matches!(&error, LogError::TooNew(which) if *which == path), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), file);
+    assert_eq!(newest(dir.path()), path.parent().unwrap());
+    let report = verify(dir.path(), &Policy::default()).unwrap();
+    assert_eq!((report.outcome, report.logs[0].findings[0].code), (crate::evidence::verify::Outcome::Invalid, "bad_segment"));
 }
 
 #[test]

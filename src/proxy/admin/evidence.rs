@@ -1,4 +1,4 @@
-//! `/v1/evidence`: records found again, explained and proven; `/v1/checkpoint`: the last signed head.
+//! `/v1/evidence`: records found again, explained, proven and acknowledged; `/v1/checkpoint`: the last signed head.
 //!
 //! Records need the token: they say which message of which session broke what, and in a pod the guarded agent shares the
 //! loopback. The head is free: it tells nothing but a count. One question at a time reads the log, away from the traffic.
@@ -17,6 +17,7 @@ use crate::evidence::LogError;
 use crate::evidence::log::LogHandle;
 use crate::evidence::prove::prove;
 use crate::evidence::query::{BadQuery, Parameter, Query, query};
+use crate::evidence::receipt::Level;
 use crate::evidence::show::show;
 use crate::proxy::problem::Problem;
 
@@ -65,6 +66,31 @@ pub(super) async fn proof(
     Ok(([(CONTENT_TYPE, TEXT)], proof.text).into_response())
 }
 
+/// What is asked of a receipt.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    level: Option<String>,
+}
+
+/// A receipt of one record of the open log, signed for the one who asks.
+pub(super) async fn receipt(
+    State(context): State<Context>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    query: Asked<Wanted>,
+) -> Result<Response, Problem> {
+    context.allows(&headers)?;
+    let level = match asked(query)?.level {
+        None => Level::Durable,
+        Some(word) => Level::parse(&word)
+            .ok_or_else(|| Problem::bad_request("query", "`level` of a receipt: give `signed` or `durable`"))?,
+    };
+    let (dir, log) = (Arc::clone(&context.evidence), log(&context)?.clone());
+    let issued = reading(&context, move || log.receipt_of(&*dir, &id, level)).await?;
+    Ok(([(CONTENT_TYPE, TEXT)], issued.text).into_response())
+}
+
 /// The last signed head, as the signed note it is.
 pub(super) async fn checkpoint(State(context): State<Context>) -> Result<Response, Problem> {
     let head = log(&context)?.signed_head();
@@ -111,6 +137,8 @@ async fn reading<T: Send + 'static>(
         Ok(Err(error @ LogError::Uncovered(_))) => {
             Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_signed_yet", error.to_string()))
         }
+        Ok(Err(error @ LogError::KeyGone(_))) => Err(Problem::new(StatusCode::GONE, "key_gone", error.to_string())),
+        Ok(Err(error @ (LogError::Full | LogError::Closed))) => Err(Problem::busy(error.to_string())),
         Ok(Err(error)) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "evidence", error.to_string())),
         Err(_) => Err(Problem::busy("the process is ending")),
     }

@@ -92,6 +92,7 @@ pub(super) fn router(context: Context) -> Router {
         .route("/v1/evidence", get(evidence::list))
         .route("/v1/evidence/{id}", get(evidence::one))
         .route("/v1/evidence/{id}/proof", get(evidence::proof))
+        .route("/v1/evidence/{id}/receipt", get(evidence::receipt))
         .route("/v1/reload", post(reload::reload))
         .route("/v1/pacts", get(pacts::all).post(keep::keep))
         .route("/v1/pacts/{id}", get(pacts::one))

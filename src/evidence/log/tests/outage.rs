@@ -22,6 +22,7 @@ use crate::evidence::fsck::fsck;
 use crate::evidence::handle::Message;
 use crate::evidence::merkle::{Tree, empty_root};
 use crate::evidence::note::Checkpoint;
+use crate::evidence::receipt::Level;
 use crate::evidence::record::{Erasure, Int, LogId, Record, RecordId, Spec, Tag, Text};
 use crate::evidence::segment::edge_of;
 use crate::evidence::shipped::{Hold, Shipped};
@@ -41,8 +42,8 @@ const DIR: &str = "/srv/evidence";
 /// What somebody was told, and could hold us to.
 #[derive(Clone, Debug)]
 enum Promise {
-    /// A record of this id stands at this index of this log.
-    Acked { origin: String, index: u64, id: String },
+    /// A record of this id and leaf stands at this index of this log: so says a receipt.
+    Acked { origin: String, index: u64, id: String, leaf: Digest },
     /// A head of this log.
     Head(Checkpoint),
     /// The cursor of the sink says so much of this log.
@@ -163,16 +164,19 @@ impl History {
             let watch = Arc::new(Watch(self.machine.clone(), AtomicUsize::new(usize::MAX)));
             let waker = Waker::from(watch.clone());
             assert!(std::pin::Pin::new(&mut ticket).poll(&mut Context::from_waker(&waker)).is_pending());
-            waiting.push((id, ticket, watch));
+            let receipt = process.handle.receipt(RecordId::parse(&id).unwrap(), Level::Durable);
+            waiting.push((id, ticket, watch, receipt));
         }
         process.turn();
-        for (id, mut ticket, watch) in waiting {
+        for (id, mut ticket, watch, receipt) in waiting {
             let mut context = Context::from_waker(Waker::noop());
             let Poll::Ready(Ok(index)) = std::pin::Pin::new(&mut ticket).poll(&mut context) else {
                 panic!("{id} was not written")
             };
+            let receipt = receipt.wait().unwrap().receipt;
+            assert_eq!((receipt.index, &receipt.log), (Some(index), &origin));
             let at = watch.1.load(Ordering::Relaxed);
-            self.promises.push((at, Promise::Acked { origin: origin.clone(), index, id }));
+            self.promises.push((at, Promise::Acked { origin: origin.clone(), index, id, leaf: receipt.leaf }));
         }
     }
 
@@ -296,6 +300,7 @@ fn broken_off(before: &State, next: Option<&Event>, dice: &mut Dice) -> State {
 struct Seen {
     roots: BTreeMap<u64, Digest>,
     records: BTreeMap<u64, Option<String>>,
+    leaves: BTreeMap<u64, Digest>,
     first: u64,
     /// Logs that it says are gone, or their front.
     gone: Vec<String>,
@@ -317,6 +322,7 @@ fn seen(log: &Path) -> Seen {
             out.gone.extend(gone.map(|pruned| boot_of(pruned["origin"].as_str().unwrap())));
             let id = value.map(|value| value["id"].as_str().unwrap().to_owned());
             out.records.insert(index, id);
+            out.leaves.insert(index, kind.leaf(bytes));
             out.roots.insert(tree.size(), tree.root());
         }
         true
@@ -384,7 +390,7 @@ fn hold(state: State, ended: &History, promises: &[&Promise], scratch: &Path, di
     let gone = logs.values().flat_map(|log| &log.gone).max().cloned();
     for promise in promises {
         match promise {
-            Promise::Acked { origin, index, id } => {
+            Promise::Acked { origin, index, id, leaf } => {
                 let Some(log) = logs.get(origin.as_str()) else {
                     assert!(gone.as_ref() >= Some(&boot_of(origin)), "{why}: {origin} is gone, and nobody says so");
                     continue;
@@ -393,6 +399,7 @@ fn hold(state: State, ended: &History, promises: &[&Promise], scratch: &Path, di
                 if *index < log.first {
                     continue;
                 }
+                assert_eq!(log.leaves.get(index).unwrap_or(leaf), leaf, "{why}: another leaf stands at {index}");
                 match log.records.get(index) {
                     Some(Some(there)) => assert_eq!(there, id, "{why}: another record stands at {index}"),
                     Some(None) => assert!(erasing.contains(&(origin, *index)), "{why}: {index} was erased"),
