@@ -1,4 +1,4 @@
-//! The binary with a sink: killed under load, without its folder, and rebuilt from what the sink has.
+//! The binary with a sink: killed under load, without its folder or server, and rebuilt from what the sink has.
 
 use std::path::Path;
 
@@ -13,14 +13,20 @@ use crate::support::command::servanda;
 use crate::support::running::Running;
 use crate::support::upstream::Upstream;
 
+#[cfg(feature = "full")]
+mod servers;
+
 const KILLS: usize = 8;
 const SSN: &str = r#"{"model":"m","messages":[{"role":"user","content":"My SSN is 536-22-8731"}]}"#;
 
-fn write(folder: &Path, upstream: &Upstream) {
+/// The folder of the archive, as a sink.
+const ARCHIVE: &str = "file: {dir: archive}";
+
+fn write(folder: &Path, upstream: &Upstream, sink: &str) {
     std::fs::write(folder.join("p.pact.yaml"), template("minimal").unwrap()).unwrap();
     let config = format!(
         "version: 1\nlisten: [{{bind: '127.0.0.1:0', lane: inbound, upstream: '{}'}}]\nadmin: {{bind: '127.0.0.1:0'}}\n\
-         pacts: [p.pact.yaml]\nevidence: {{dir: log, sinks: [{{file: {{dir: archive}}}}]}}\n",
+         pacts: [p.pact.yaml]\nevidence: {{dir: log, sinks: [{{{sink}}}]}}\n",
         upstream.url()
     );
     std::fs::write(folder.join("servanda.yaml"), config).unwrap();
@@ -59,7 +65,7 @@ async fn a_sidecar_that_is_killed_leaves_its_archive_whole_at_the_next_start() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("archive")).unwrap();
     let upstream = Upstream::start().await;
-    write(folder.path(), &upstream);
+    write(folder.path(), &upstream, ARCHIVE);
     for kill in 0..KILLS {
         let running = start(folder.path());
         ask(&running, 1 + kill * 7).await;
@@ -88,7 +94,7 @@ async fn a_sidecar_that_is_killed_leaves_its_archive_whole_at_the_next_start() {
 async fn a_missing_folder_holds_up_nothing_and_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let upstream = Upstream::start().await;
-    write(folder.path(), &upstream);
+    write(folder.path(), &upstream, ARCHIVE);
     let running = start(folder.path());
     ask(&running, 3).await;
     let mut ready = admin(&running, "/readyz").await;
