@@ -21,6 +21,8 @@ const LOG: &str = "src/evidence/log/tests.rs";
 const FULL: &str = "src/evidence/log/tests/full.rs";
 const KEYS: &str = "src/evidence/log/tests/keys.rs";
 const GONE: &str = "src/evidence/log/tests/retention.rs";
+const RECEIPTS: &str = "src/evidence/log/tests/receipts.rs";
+const RECEIPT: &str = "src/evidence/receipt.rs";
 const OUTAGE: &str = "src/evidence/log/tests/outage.rs";
 const VERIFY: &str = "src/evidence/verify/tests.rs";
 const SEGMENT: &str = "src/evidence/segment.rs";
@@ -41,6 +43,7 @@ const NATS: &str = "src/evidence/sink/nats/tests.rs";
 const POSTGRES: &str = "src/evidence/sink/postgres/tests.rs";
 const HTTP: &str = "src/evidence/sink/http/tests.rs";
 const BINARY: &str = "tests/it/sinks.rs";
+const SERVERS: &str = "tests/it/sinks/servers.rs";
 const SECOND: &str = "tests/it/mutations.rs";
 const SYSCALLS: &str = "tests/it/syscalls.rs";
 
@@ -58,7 +61,18 @@ const FLEET: &str = "the fleet log and witnesses";
 
 const CASES: [(u8, &str, Now); 67] = [
     (1, "a torn write, at every byte", Tested(&[(LOG, "a_tail_torn_at_any_byte_is_cut_to_whole_records")])),
-    (2, "cut at a frame", Part(&[(LOG, "an_unsealed_log_is_held_against_its_head"), AGREE], AGAIN)),
+    (
+        2,
+        "cut at a frame",
+        Part(
+            &[
+                (LOG, "an_unsealed_log_is_held_against_its_head"),
+                (RECEIPTS, "a_tail_that_is_cut_breaks_the_receipts_of_what_it_held"),
+                AGREE,
+            ],
+            AGAIN,
+        ),
+    ),
     (
         3,
         "every bit of a sealed segment",
@@ -107,16 +121,37 @@ const CASES: [(u8, &str, Now); 67] = [
     ),
     (13, "killed while recovering", Tested(&[DYING, BROKEN_OFF])),
     (14, "a power cut that reorders sectors", Part(&[POWER, BROKEN_OFF], AGAIN)),
-    (15, "a sync that lies", Waits("a disk that forgets what it synced, below a sink that does not")),
-    (16, "a segment removed before its cursor is durable", Part(&[BROKEN_OFF], "a folder where somebody else removed it")),
+    (15, "a sync that lies", Tested(&[(PUMP, "a_disk_that_forgot_what_it_synced_is_found_out_by_its_store")])),
+    (
+        16,
+        "a segment removed before its cursor is durable",
+        Tested(&[BROKEN_OFF, (PUMP, "a_segment_that_somebody_removed_stops_nothing")]),
+    ),
     (
         17,
         "a folder restored from a backup",
-        Part(&[(LOG, "an_unsealed_log_is_held_against_its_head")], "heads held elsewhere: the fleet log and witnesses"),
+        Part(
+            &[
+                (LOG, "an_unsealed_log_is_held_against_its_head"),
+                (RECEIPTS, "a_tail_that_is_cut_breaks_the_receipts_of_what_it_held"),
+                (PUMP, "a_disk_that_forgot_what_it_synced_is_found_out_by_its_store"),
+            ],
+            "heads held elsewhere: the fleet log and witnesses",
+        ),
     ),
     (18, "a machine cloned while it runs", Waits(FLEET)),
     (19, "two processes on one folder", Tested(&[(LOG, "a_second_opener_is_refused")])),
-    (20, "a network file system, a folder that cannot be written, links", Waits("a file system to test it on")),
+    (
+        20,
+        "a network file system, a folder that cannot be written, links",
+        Part(
+            &[
+                (SYSCALLS, "a_folder_that_cannot_be_written_stops_the_start_and_says_so"),
+                (GONE, "what_cannot_be_read_or_listed_stays_and_is_not_taken_for_empty"),
+            ],
+            "a network file system, and links put in while it runs",
+        ),
+    ),
     (21, "records too large", Tested(&[(LOG, "a_record_too_large_is_written_small"), AGREE])),
     (
         22,
@@ -143,6 +178,8 @@ const CASES: [(u8, &str, Now); 67] = [
                 (PUMP, "a_store_that_is_away_costs_nothing_but_lag"),
                 (NATS, "a_server_that_is_killed_under_load_has_every_record_once"),
                 (POSTGRES, "a_server_that_is_killed_under_load_has_every_record_once"),
+                (SERVERS, "a_nats_server_that_is_killed_under_load_ends_with_the_log_once"),
+                (SERVERS, "a_postgres_server_that_is_killed_under_load_ends_with_the_log_once"),
             ],
             "an hour of full load, and how long verdicts take meanwhile",
         ),
@@ -290,6 +327,7 @@ const CASES: [(u8, &str, Now); 67] = [
         Tested(&[
             (NOTE, "a_delegation_is_no_checkpoint"),
             (NOTE, "a_revocation_has_one_text"),
+            (RECEIPT, "a_receipt_is_no_head_and_no_head_is_a_receipt"),
             (VERIFY, "a_head_of_another_key_or_kind_is_refused"),
         ]),
     ),
@@ -322,7 +360,7 @@ const CASES: [(u8, &str, Now); 67] = [
     (57, "traps of notes", Tested(&[TRAPS])),
     (58, "bombs and paths in a bundle", Waits("bundles in one file; a folder is read file by file, under its ceilings")),
     (59, "a commitment guessed", Tested(&[(LOG, "commitments_open_with_one_key_and_pseudonyms_stay")])),
-    (60, "a day's key destroyed", Waits("a command that destroys it; deleting the file is enough, and the log does not read it")),
+    (60, "a day's key destroyed", Tested(&[(LOG, "a_key_that_is_destroyed_closes_its_day_and_leaves_the_log_valid")])),
     (
         61,
         "a record erased",
@@ -348,17 +386,20 @@ const CASES: [(u8, &str, Now); 67] = [
     (
         64,
         "the guard stopped for a while",
-        Part(
-            &[
-                (TRAFFIC, "allowed_refused_redacted_cut_and_left_exchanges_leave_one_record_each"),
-                (GONE, "dying_while_logs_go_never_reads_as_a_missing_log"),
-            ],
-            "comparing with receipts that callers hold",
-        ),
+        Tested(&[
+            (TRAFFIC, "allowed_refused_redacted_cut_and_left_exchanges_leave_one_record_each"),
+            (GONE, "dying_while_logs_go_never_reads_as_a_missing_log"),
+            (RECEIPTS, "what_was_promised_and_died_with_its_process_is_a_broken_promise"),
+            (RECEIPTS, "receipts_are_held_against_what_stands_in_their_place"),
+        ]),
     ),
     (65, "a witness that errs or is away", Waits(FLEET)),
     (66, "a collector that is not honest", Waits(FLEET)),
-    (67, "a newer format on disk", Waits("a second version of the format")),
+    (
+        67,
+        "a newer format on disk",
+        Part(&[(LOG, "a_folder_of_a_newer_format_is_left_as_it_is")], "old segments under a second version of the format"),
+    ),
 ];
 
 #[test]

@@ -325,9 +325,9 @@ async fn a_disk_that_stays_broken_is_said_and_refuses_what_is_strict() {
 struct Mounted(PathBuf);
 
 impl Mounted {
-    fn new(place: PathBuf, size: &str) -> Option<Self> {
+    fn new(place: PathBuf, options: &str) -> Option<Self> {
         std::fs::create_dir(&place).unwrap();
-        let options = format!("size={size},mode=0700");
+        let options = format!("{options},mode=0700");
         let run = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(&place).stderr(Stdio::null()).status();
         let there = run.is_ok_and(|status| status.success());
         assert!(there || !required(), "nothing can be mounted");
@@ -351,13 +351,38 @@ impl Drop for Mounted {
     }
 }
 
+/// Evidence that could not be kept is not begun: the start says which folder it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_that_cannot_be_written_stops_the_start_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let upstream = Upstream::start().await;
+    configure(folder.path(), &upstream.url(), "");
+    let refused = |why: &str| {
+        let told = start(folder.path(), &[]).err().unwrap_or_else(|| panic!("it started with {why}"));
+        assert!(told.contains("the evidence log in log cannot be opened: log"), "{why}: {told}");
+        std::fs::remove_file(folder.path().join("stderr")).unwrap();
+    };
+    // A file in its place, and a link that leads nowhere.
+    std::fs::write(folder.path().join("log"), "").unwrap();
+    refused("a file");
+    std::fs::remove_file(folder.path().join("log")).unwrap();
+    std::os::unix::fs::symlink("nowhere", folder.path().join("log")).unwrap();
+    refused("a link");
+    assert!(!folder.path().join("nowhere").exists());
+    std::fs::remove_file(folder.path().join("log")).unwrap();
+    let Some(disk) = Mounted::new(folder.path().join("log"), "ro") else { return };
+    refused("a disk that is only read");
+    drop(disk);
+    start(folder.path(), &[]).unwrap().stop();
+}
+
 /// A disk with room for the start and no more: what is strict is refused once what is prepared is used up, and let through again
 /// when there is room, without a restart.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_small_disk_that_is_full_refuses_says_so_and_recovers() {
     const CALLS: usize = 20;
     let folder = tempfile::tempdir().unwrap();
-    let Some(disk) = Mounted::new(folder.path().join("log"), "4m") else { return };
+    let Some(disk) = Mounted::new(folder.path().join("log"), "size=4m") else { return };
     let upstream = Upstream::start().await;
     configure(folder.path(), &upstream.url(), "");
     let running = start(folder.path(), &[]).unwrap();

@@ -286,6 +286,7 @@ impl Pump {
                     here = reader.size(),
                     "a store has more of a log than the disk"
                 );
+                self.note(&format!("{}: the store has {size} of {boot}, and the disk {}", self.plan.name, reader.size()));
             }
             let kept = if self.plan.gives >= self.plan.level { size } else { reached.kept.min(size) };
             self.move_to(boot, Reached { next: size, root, kept, done: false });

@@ -316,6 +316,77 @@ fn damage_behind_the_cursor_stops_nothing() {
     assert_eq!((store.with(|store| store.deliveries), driven.told.now().failures), (3, 0));
 }
 
+/// Case 16: somebody removed a closed segment before the sink had it. What is left goes, and the hole has its numbers.
+#[test]
+fn a_segment_that_somebody_removed_stops_nothing() {
+    let (mut sample, store) = (Sample::new(), Memory::default());
+    sample.options.keep_bytes = 16 * crate::evidence::spool::SEGMENT_MIN;
+    let log = sample.log();
+    sample.write(&log, 10_000);
+    log.close().unwrap();
+    let dir = sample.logs().remove(0);
+    let segments = crate::evidence::read::segments(&dir).unwrap();
+    let gone = &segments[1];
+    std::fs::remove_file(&gone.path).unwrap();
+    let mut driven = drive(&sample, &store, Level::Durable, None);
+    driven.settle(&sample, &ended());
+    let origin = LogReader::open(&dir).unwrap().card().origin.clone();
+    let ranges = store.ranges(&origin);
+    let holes = ranges.iter().zip(ranges.iter().skip(1)).filter(|(a, b)| a.1 + 1 != b.0).map(|(a, b)| (a.1 + 1, b.0 - 1));
+    assert_eq!(holes.collect::<Vec<_>>(), [(gone.first, gone.next.unwrap() - 1)]);
+    assert!(segments.len() >= 3 && ranges[0].0 == 0 && driven.pump.cursor.logs.values().all(|reached| reached.done));
+    let status = driven.told.now();
+    assert_eq!((status.state, status.quarantined, status.failures), (State::Current, 0, 0));
+}
+
+/// Case 15: the disk had said that it was synced, and forgot, the cursor too; the store did not. It is found out at the next
+/// start, recorded, nothing is overwritten, and what the store has convicts the folder.
+#[test]
+fn a_disk_that_forgot_what_it_synced_is_found_out_by_its_store() {
+    let copy = |from: &std::path::Path, to: &std::path::Path| {
+        assert!(std::process::Command::new("cp").arg("-r").arg(from).arg(to).status().unwrap().success());
+    };
+    let (sample, store) = (Sample::new(), Memory::default());
+    let log = sample.log();
+    sample.write(&log, 3);
+    let (logs, had) = (sample.dir.path().join("logs"), sample.dir.path().join("had"));
+    copy(&logs, &had);
+    let before = live(&log).signed;
+    sample.write(&log, 5);
+    drive(&sample, &store, Level::Durable, Some(log.handle())).settle(&sample, &live(&log));
+    let (origin, boot, signed) = (log.handle().origin().to_owned(), live(&log).boot, live(&log).signed);
+    drop(log);
+    std::fs::remove_dir_all(&logs).unwrap();
+    std::fs::remove_dir_all(sample.dir.path().join("cursors")).unwrap();
+    std::fs::rename(&had, &logs).unwrap();
+    let log = sample.log();
+    let mut driven = drive(&sample, &store, Level::Durable, Some(log.handle()));
+    for _ in 0..2 {
+        sample.write(&log, 1);
+        driven.settle(&sample, &live(&log));
+    }
+    assert_eq!(driven.told.now().state, State::Current);
+    let said = format!("store: the store has {signed} of {boot}, and the disk {before}");
+    log.close().unwrap();
+    driven.settle(&sample, &ended());
+    assert_eq!(store.ranges(&origin).last().unwrap().1 + 1, signed, "nothing was overwritten");
+    let mut notes = 0;
+    crate::evidence::read::frames(&sample.logs()[1], &mut |_, _, bytes| {
+        notes += usize::from(String::from_utf8_lossy(bytes).contains(&said));
+        true
+    })
+    .unwrap();
+    assert_eq!(notes, 1, "{said}");
+    let restored = tempfile::tempdir().unwrap();
+    let mut folder = crate::evidence::sink::file::FileSink::new(restored.path());
+    crate::evidence::sink::rebuild::rebuild(&mut store.clone(), &mut folder, &mut |_| {}).unwrap();
+    let key = std::fs::read_to_string(sample.dir.path().join("root.vkey")).unwrap();
+    let report =
+        crate::evidence::verify::verify(restored.path(), &crate::evidence::verify::Policy::pinned(&key).unwrap()).unwrap();
+    let finding = &report.logs[0].findings[0];
+    assert_eq!((finding.code, finding.index), ("inconsistent", Some(before)), "{}", report.text());
+}
+
 /// Who holds more of a log than was signed of it got that from somebody else.
 #[test]
 fn a_store_that_is_ahead_of_the_log_being_written_is_a_fork() {
