@@ -107,6 +107,12 @@ pub const JOINED_MAX: usize = 64 << 10;
 /// Sessions remembered at once, by default.
 pub const SESSIONS_MAX: usize = 16_384;
 
+/// Turns of conversations remembered at once: some hundred long conversations, in about 3 MiB.
+pub const TURNS_MAX: usize = 65_536;
+
+/// Texts of one request that are looked up among them, and remembered: no request takes more than a quarter of the room.
+pub const TURNS_READ_MAX: usize = 16_384;
+
 /// Tools whose definitions are remembered of one upstream. A server with more offers what nobody could choose from.
 pub const TOOLS_PINNED_MAX: usize = 4096;
 

@@ -30,6 +30,8 @@ pub(crate) struct Outcome {
     pub(crate) reason: Option<Reason>,
     /// Where the next breaches stand, if not in a text of the message.
     pub(crate) place: Option<Arc<str>>,
+    /// The first predicate that refuses, until it is asked for.
+    pub(crate) refusing: Option<u32>,
 }
 
 /// How the part that broke a rule stands.
@@ -71,6 +73,9 @@ impl Outcome {
         }
         let Some(predicate) = rules.program.predicate(rule.predicate) else { return act };
         self.act = self.act.join(act);
+        if act >= Act::Hold {
+            self.refusing.get_or_insert(rule.predicate);
+        }
         RuleHit {
             predicate: rule.predicate,
             stage: rules.stage,
@@ -120,13 +125,11 @@ pub(crate) fn gate(view: &View<'_>, predicate: u32) -> bool {
         && guarded.unless.as_ref().is_none_or(|c| run(c, view) != Truth::True)
 }
 
-/// Whether this hit breaks this rule. In older history only injection does.
-pub(crate) fn breaks(rule: &Rule, scan: &Scan, hit: &Hit, history: bool) -> bool {
+/// Whether this hit breaks this rule.
+pub(crate) fn breaks(rule: &Rule, hit: &Hit) -> bool {
     match &rule.check {
-        Check::Match { patterns, min_score_bp, .. } => {
-            patterns.contains(hit.pattern) && hit.score_bp >= *min_score_bp && (!history || scan.history.contains(hit.pattern))
-        }
-        Check::Data { patterns, .. } => !history && patterns.contains(hit.pattern),
+        Check::Match { patterns, min_score_bp, .. } => patterns.contains(hit.pattern) && hit.score_bp >= *min_score_bp,
+        Check::Data { patterns, .. } => patterns.contains(hit.pattern),
         _ => false,
     }
 }
@@ -147,15 +150,20 @@ impl<'a> Rules<'a> {
 }
 
 /// Judges one hit by every rule that applies, and gives the harshest act.
-pub(crate) fn judge_hit(rules: Rules<'_>, scan: &Scan, hit: &Hit, history: bool, standing: Standing, out: &mut Outcome) -> Act {
+pub(crate) fn judge_hit(rules: Rules<'_>, scan: &Scan, hit: &Hit, standing: Standing, out: &mut Outcome) -> Act {
     let mut act = Act::Allow;
     let Some((label, _)) = scan.labels.get(hit.pattern as usize) else { return act };
     for rule in rules.iter() {
-        if breaks(rule, scan, hit, history) {
+        if breaks(rule, hit) {
             act = act.join(out.breach(rules, rule, label, hit.score_bp, standing));
         }
     }
     act
+}
+
+/// The harshest act of the rules that a hit breaks, where the breach was noted when the text was new.
+pub(crate) fn act_on(rules: Rules<'_>, hit: &Hit) -> Act {
+    rules.iter().filter(|rule| breaks(rule, hit)).fold(Act::Allow, |act, rule| act.join(rule.act))
 }
 
 /// Judges what is known only of a whole text: its topics, and that nothing was found in it.

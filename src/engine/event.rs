@@ -12,7 +12,7 @@ pub struct EventText<'a> {
     pub text: &'a str,
     /// Whether it can be rewritten. Where not, redact turns into block.
     pub editable: bool,
-    /// Older history: only injection is looked for, and nothing is counted into topics or data.
+    /// It was judged when it was new: what must be replaced in it is found again, and nothing of it counts.
     pub history: bool,
     /// A value among others, as the members of an object are: short ones side by side are also judged as one.
     pub value: bool,

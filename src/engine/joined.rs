@@ -97,7 +97,7 @@ impl Looking<'_> {
             if counted && !seen.contains(&hit.pattern) {
                 seen.push(hit.pattern);
                 self.outcome.place = Some(PLACE.into());
-                evaluate::judge_hit(self.rules, self.scan, hit, false, self.standing, self.outcome);
+                evaluate::judge_hit(self.rules, self.scan, hit, self.standing, self.outcome);
                 self.outcome.place = None;
             }
         }

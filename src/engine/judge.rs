@@ -13,10 +13,10 @@ use super::joined::{Joined, Looking};
 pub use super::reason::Reason;
 use super::region::Region;
 use super::session::Session;
+pub use super::tool::KnownTool;
 use crate::base::limits::JOINED_VALUE_MAX;
 use crate::base::names::{Stage, UnjudgedReason};
 use crate::base::verdict::{Act, Unjudged};
-use crate::pact::model::Effect;
 use crate::program::Program;
 use crate::program::ir::Scan;
 pub use crate::program::lent::Lent;
@@ -49,68 +49,6 @@ pub struct Redaction {
     pub replacement: Arc<str>,
 }
 
-/// The tool of an event as the catalogue knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KnownTool {
-    /// Key of the catalogue, or the name on the wire of an unlisted tool.
-    pub key: Arc<str>,
-    /// Whether the catalogue lists it.
-    pub listed: bool,
-    /// What it does; none for an unlisted tool.
-    pub action: Option<Arc<str>>,
-    /// To what.
-    pub target: Option<Arc<str>>,
-    /// `read`, `write` or `external`.
-    pub effect: &'static str,
-    /// Whether it can be undone.
-    pub reversible: bool,
-    /// In a portfolio, its names under the pacts that list it, `<pact>/<key>`.
-    pub own: Vec<Arc<str>>,
-}
-
-impl KnownTool {
-    /// The tool with this name on the wire. Where several pacts govern, its words are those of the first that lists
-    /// it, and what it does is the worst that any of them says.
-    fn of(program: &Program, wire: &str) -> Self {
-        let mut known = None;
-        let mut own = Vec::new();
-        let mut effect = None;
-        let mut reversible = true;
-        for (at, frame) in (0..).zip(program.frames()) {
-            let entry = frame.tool(wire).entry;
-            if program.is_governed_by(at) {
-                effect = effect.max(Some(entry.map_or(Effect::External, |entry| entry.effect)));
-                reversible &= entry.is_some_and(|entry| entry.reversible);
-            }
-            let Some(entry) = entry else { continue };
-            known = known.or(Some(entry));
-            if program.portfolio {
-                own.push(format!("{}/{}", frame.pact, entry.key).into());
-            }
-        }
-        Self {
-            key: known.map_or_else(|| wire.into(), |entry| Arc::clone(&entry.key)),
-            listed: known.is_some(),
-            action: known.and_then(|entry| entry.action.clone()),
-            target: known.and_then(|entry| entry.target.clone()),
-            effect: effect.unwrap_or(Effect::External).as_str(),
-            reversible,
-            own,
-        }
-    }
-
-    /// Notes in the session that a call of it was let through: under each pact of a portfolio by its name there, so
-    /// that no pact counts what another calls by the same name.
-    pub fn release(&self, session: &mut Session) {
-        if self.own.is_empty() {
-            session.release(&self.key);
-        }
-        for name in &self.own {
-            session.release(name);
-        }
-    }
-}
-
 /// The answer to one event.
 #[derive(Clone, Debug, Default)]
 pub struct Judgement {
@@ -122,6 +60,10 @@ pub struct Judgement {
     /// What to replace, in order of place and start; regions do not overlap. To be done where `act` is
     /// redact; given even where it is harsher.
     pub redactions: Vec<Redaction>,
+    /// The texts that refuse by themselves: place in the event, and the predicate.
+    pub barred: Vec<(usize, u32)>,
+    /// Whether something refuses that is not in one text alone: what needs no text, hosts, values joined, a flood.
+    pub apart: bool,
     /// What was not inspected.
     pub unjudged: Vec<Unjudged>,
     /// Why, beyond hits.
@@ -134,6 +76,11 @@ impl Judgement {
     /// The breach that speaks for the act: the gravest of its harshest, the first of equals.
     pub fn decisive(&self) -> Option<&RuleHit> {
         self.hits.iter().max_by(|a, b| (a.act, a.severity).cmp(&(b.act, b.severity)).then(b.predicate.cmp(&a.predicate)))
+    }
+
+    /// Whether each text's own verdict is the last word on it: nothing else refuses, and all was looked at.
+    pub fn is_final(&self) -> bool {
+        !self.apart && self.unjudged.is_empty()
     }
 
     /// Whether the event may not pass: block, or hold without approvals.
@@ -203,17 +150,20 @@ pub fn judge(exchange: &mut Exchange, session: &Session, event: &Event<'_>, fact
     let view = View::new(&program, event, facts, session, exchange.topics.as_ref(), &arguments.values);
     evaluate::gates(&view, rules, &mut scratch.applies);
     evaluate::judge_wordless(&view, &scratch.applies, &mut exchange.checked, &mut outcome);
+    judgement.apart = outcome.refusing.take().is_some();
     let texts = sources(event, &arguments).next().is_some();
     if texts {
         let rules = Rules { program: &program, stage: event.stage, applies: &scratch.applies };
         evaluate::check_text_rules(rules, &mut exchange.checked);
-        exchange.data = exchange.data.union(judge_texts(&program, event, &arguments, scratch, &topics, &mut outcome));
+        let seen = judge_texts(&program, event, &arguments, scratch, &topics, &mut judgement, &mut outcome);
+        exchange.data = exchange.data.union(seen);
         collect_redactions(&program, event, &arguments, scratch, &mut judgement.redactions);
         judge_joined(&program, event, &arguments, scratch, &mut outcome);
     }
     if rules.hosts || rules.links {
         judge_hosts(&program, event, &arguments, scratch, &mut exchange.checked, &mut outcome);
     }
+    judgement.apart |= outcome.refusing.is_some();
     settle(exchange, judgement, outcome, shortfall)
 }
 
@@ -253,7 +203,7 @@ pub fn judge_head(
                 outcome.place = Some(text.place.into());
                 let category = scan.categories.get(hit.pattern as usize).copied().unwrap_or_default();
                 exchange.data = exchange.data.union(category);
-                let act = evaluate::judge_hit(rules, scan, hit, false, standing, &mut outcome);
+                let act = evaluate::judge_hit(rules, scan, hit, standing, &mut outcome);
                 scratch.found.push(Found { source, hit: *hit, act });
             }
         }
@@ -292,6 +242,7 @@ fn settle(exchange: &mut Exchange, mut judgement: Judgement, mut outcome: Outcom
         if outcome.act >= Act::Redact {
             outcome.act = Act::Block;
             outcome.reason = Some(Reason::OverLimit);
+            judgement.apart = true;
         }
     }
     outcome.settle(exchange);
@@ -428,6 +379,7 @@ fn judge_texts(
     arguments: &Arguments<'_>,
     scratch: &mut Scratch,
     topics: &[(u32, u32)],
+    judgement: &mut Judgement,
     outcome: &mut Outcome,
 ) -> Categories {
     let mut seen = Categories::default();
@@ -440,10 +392,12 @@ fn judge_texts(
         found = rest;
         let mut data = Categories::default();
         for found in here {
-            if !source.history {
-                data = data.union(scan.categories.get(found.hit.pattern as usize).copied().unwrap_or_default());
+            if source.history {
+                found.act = evaluate::act_on(rules, &found.hit);
+                continue;
             }
-            found.act = evaluate::judge_hit(rules, scan, &found.hit, source.history, source.standing, outcome);
+            data = data.union(scan.categories.get(found.hit.pattern as usize).copied().unwrap_or_default());
+            found.act = evaluate::judge_hit(rules, scan, &found.hit, source.standing, outcome);
         }
         let spoken = topics.iter().take_while(|(source, _)| *source == at as u32).count();
         let (here, rest) = topics.split_at_checked(spoken).unwrap_or_default();
@@ -453,6 +407,10 @@ fn judge_texts(
             let fixed = Standing { editable: false, ..source.standing };
             let nothing = evaluate::is_public(data) && !text.is_empty();
             evaluate::judge_whole_text(rules, &names, nothing, fixed, outcome);
+        }
+        match (outcome.refusing.take(), source.place) {
+            (Some(predicate), Some(Place::Text(at))) => judgement.barred.push((at, predicate)),
+            (refusing, _) => judgement.apart |= refusing.is_some(),
         }
         seen = seen.union(data);
     }

@@ -22,3 +22,4 @@ pub mod session;
 pub mod stream;
 #[cfg(test)]
 mod tests;
+mod tool;

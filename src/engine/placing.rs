@@ -11,16 +11,12 @@ words! {
         RequestText = "request_text",
         /// System or developer text.
         System = "system",
-        /// User text after the last assistant turn.
+        /// User text that was not judged in an earlier exchange.
         NewUser = "new_user",
-        /// User text before it.
-        OldUser = "old_user",
         /// An assistant turn in a request.
         AssistantTurn = "assistant_turn",
-        /// A tool result after the last assistant turn.
+        /// A tool result that was not judged in an earlier exchange.
         NewToolResult = "new_tool_result",
-        /// A tool result before it.
-        OldToolResult = "old_tool_result",
         /// A tool's definition, or a list of tools.
         ToolDefinition = "tool_definition",
         /// Text of an answer.
@@ -56,7 +52,7 @@ pub struct Placed {
     pub stage: Stage,
     /// Whether its breaches count here; false where another lane counts the same part.
     pub counted: bool,
-    /// Only injection is looked for.
+    /// It was judged when it was new: only what must be replaced is found again.
     pub history: bool,
     /// It has already happened: recorded and flagged, never held.
     pub executed: bool,
@@ -78,9 +74,6 @@ pub fn place(lane: Lane, part: MessagePart, outer: Outer) -> Option<Placed> {
             Lane::Tools,
             P::ToolAnswer | P::NewToolResult | P::ToolDefinition | P::Answer | P::Reasoning | P::Refusal | P::ExecutedCall,
         ) => at(Stage::Result, true),
-        (Lane::Model | Lane::Inbound, P::OldToolResult) => {
-            Some(Placed { stage: Stage::Result, counted: false, history: true, executed: false })
-        }
         (Lane::Model | Lane::Inbound, P::Call) => at(Stage::Call, !outer.tools),
         (Lane::Model | Lane::Inbound, P::ExecutedCall) => {
             Some(Placed { stage: Stage::Call, counted: !outer.tools, history: false, executed: true })
@@ -88,7 +81,15 @@ pub fn place(lane: Lane, part: MessagePart, outer: Outer) -> Option<Placed> {
         // A message to a tool or another agent is a call.
         (Lane::Tools, P::Call | P::RequestText | P::System | P::NewUser) => at(Stage::Call, true),
         (Lane::Egress, _) => at(Stage::Egress, true),
-        (_, P::OldUser | P::AssistantTurn | P::OldToolResult | P::Outside) => None,
+        (_, P::AssistantTurn | P::Outside) => None,
+    }
+}
+
+impl Placed {
+    /// The same part once more, as it stood in an earlier exchange and was rewritten there.
+    #[must_use]
+    pub fn again(self) -> Self {
+        Self { counted: false, history: true, ..self }
     }
 }
 
@@ -108,7 +109,8 @@ mod tests {
         assert!(place(Lane::Model, MessagePart::Answer, alone).unwrap().counted);
         assert!(!place(Lane::Model, MessagePart::Answer, both).unwrap().counted);
         assert!(!place(Lane::Model, MessagePart::Call, both).unwrap().counted);
-        assert!(place(Lane::Model, MessagePart::OldToolResult, alone).unwrap().history);
+        let again = place(Lane::Model, MessagePart::NewToolResult, alone).unwrap().again();
+        assert_eq!((again.stage, again.counted, again.history), (Stage::Result, false, true));
         assert!(place(Lane::Model, MessagePart::ExecutedCall, alone).unwrap().executed);
     }
 }

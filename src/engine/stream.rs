@@ -231,10 +231,10 @@ impl StreamJudge {
         let act = if hit.continues {
             // A further piece of a hit that was judged when it began.
             let mut silent = Outcome::default();
-            evaluate::judge_hit(self.gate.rules(), scan, hit, false, standing, &mut silent)
+            evaluate::judge_hit(self.gate.rules(), scan, hit, standing, &mut silent)
         } else {
             self.data = self.data.union(scan.categories.get(hit.pattern as usize).copied().unwrap_or_default());
-            evaluate::judge_hit(self.gate.rules(), scan, hit, false, standing, outcome)
+            evaluate::judge_hit(self.gate.rules(), scan, hit, standing, outcome)
         };
         if act < Act::Redact {
             return false;

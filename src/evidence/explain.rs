@@ -49,6 +49,10 @@ pub(crate) fn words(record: &Value, related: &[(u64, Value)]) -> Vec<String> {
     if !unjudged.is_empty() {
         out.push(format!("Not looked at: {}.", unjudged.join("; ")));
     }
+    let turns = object(record, "turns");
+    if !turns.is_empty() {
+        out.push(format!("Of earlier turns, judged when they were new: {turns}."));
+    }
     if let Some(ended) = ended(&word(record, "completion")) {
         out.push(ended.to_owned());
     }
@@ -241,7 +245,7 @@ pub(crate) fn tell(out: &mut String, origin: &str, index: u64, record: &Value) {
     for key in ["caller", "principal", "session", "task", "tenant", "trace", "status", "interventions"] {
         line(out, key, &word(record, key));
     }
-    for key in ["size", "time", "usage", "commit"] {
+    for key in ["turns", "size", "time", "usage", "commit"] {
         line(out, key, &object(record, key));
     }
 }

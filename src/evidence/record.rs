@@ -11,7 +11,7 @@ pub use super::kind::{Kind, Tag};
 pub use super::shape::{Bitmap, Int, LogId, LongList, RecordId, SPEC, Spec, Text};
 pub use super::traffic::{
     Call, Commit, Completion, Exchange, Hit, Intervention, LoadedPack, LoadedPact, Measure, Moment, NotJudged, PactLoad, PactRef,
-    RouteMode, Signer, Size, Timing, Tokens,
+    RouteMode, Signer, Size, Timing, Tokens, Turns,
 };
 
 use super::shape::Key;

@@ -174,6 +174,17 @@ object! {
         table: Option<Text>,
     }
 
+    /// Texts of earlier turns in a request that were judged when they were new.
+    #[derive(Default)]
+    Turns {
+        /// Rewritten as they were then.
+        redacted: Option<Int>,
+        /// Passed over.
+        skipped: Option<Int>,
+        /// Refused then, and replaced by a note.
+        withheld: Option<Int>,
+    }
+
     /// One exchange, from its first byte to its end.
     #[derive(Default)]
     Exchange {
@@ -269,6 +280,8 @@ object! {
         topics_more: Option<Int>,
         /// W3C trace id.
         trace: Option<Text>,
+        /// Texts of earlier turns that were judged before. Absent: there were none.
+        turns: Option<Turns>,
         /// What was not inspected, and why. Absent: all was inspected.
         unjudged: Vec<NotJudged>,
         /// Entries beyond the list.

@@ -5,6 +5,7 @@
 
 mod records;
 mod tools;
+mod turns;
 
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use super::pending::Durable;
 use super::refused::Refused;
 use super::route::{Expired, Route, WhenFull};
 use super::shared::{Intervened, Shared};
-use super::subject::Subject;
+use super::subject::{self, Subject};
 use super::tally::{Commits, Tally, trace_id, update};
 use crate::base::limits::RECORD_TEXT_MAX;
 use crate::base::names::{Lane, Mode, Stage, UnjudgedReason};
@@ -384,9 +385,9 @@ impl Exchange {
         if self.lane() == Lane::Inbound
             && self.marks()
             && !self.subject.by_header
-            && let key = self.subject.session_key.as_deref().unwrap_or(&self.id)
-            && let Ok(value) = HeaderValue::from_str(key)
-            && !key.is_empty()
+            && let key = self.subject.session_key.clone().unwrap_or_else(|| format!("{}{}", subject::OF_EXCHANGE, self.id))
+            && let Ok(value) = HeaderValue::from_str(&key)
+            && key != subject::OF_EXCHANGE
         {
             headers.insert(headers::SESSION, value);
         }

@@ -79,8 +79,7 @@ pub(super) fn judge(exchange: &mut Exchange, headers: &mut HeaderMap) -> Option<
     }
     let placed = exchange.place(MessagePart::Answer)?;
     let values: Vec<_> = found.iter().map(|(_, value)| String::from_utf8_lossy(value.as_bytes())).collect();
-    let texts: Vec<EventText<'_>> =
-        values.iter().map(|text| EventText { history: placed.history, ..EventText::new(text) }).collect();
+    let texts: Vec<EventText<'_>> = values.iter().map(|text| EventText::new(text)).collect();
     let event = Event::new(placed.stage, exchange.lane(), exchange.now_us()).texts(&texts).measures(exchange.measures());
     let judgement = exchange.judge(&event);
     if !exchange.acts() || judgement.act < Act::Redact {

@@ -13,6 +13,7 @@ use super::service::Guard;
 use super::shared::Shared;
 pub use super::shared::{Intervened, Notice};
 use super::subject::FactSource;
+use super::turns::Turns;
 use crate::base::clock::{SharedClock, SystemClock};
 use crate::base::names::{Lane, Mode};
 use crate::engine::placing::Outer;
@@ -68,6 +69,7 @@ struct Settings {
     outer: Outer,
     facts: Vec<FactSource>,
     sessions: Option<Arc<Sessions>>,
+    turns: Option<Arc<Turns>>,
     budget: Option<Arc<Budget>>,
     clock: Option<SharedClock>,
     protocol: Option<String>,
@@ -90,6 +92,7 @@ impl Settings {
             outer: Outer::default(),
             facts: Vec::new(),
             sessions: None,
+            turns: None,
             budget: None,
             clock: None,
             protocol: None,
@@ -149,6 +152,12 @@ impl<E> Builder<E> {
         self
     }
 
+    /// What is remembered of earlier turns, shared with other guards.
+    pub fn turns(mut self, turns: Arc<Turns>) -> Self {
+        self.settings.turns = Some(turns);
+        self
+    }
+
     /// Room shared with other guards.
     pub fn budget(mut self, budget: Arc<Budget>) -> Self {
         self.settings.budget = Some(budget);
@@ -198,6 +207,7 @@ impl Builder<Decided> {
                 outer: s.outer,
                 facts: s.facts,
                 sessions: s.sessions.unwrap_or_default(),
+                turns: s.turns.unwrap_or_default(),
                 budget: s.budget.unwrap_or_default(),
                 clock: s.clock.unwrap_or_else(SystemClock::shared),
                 protocol: s.protocol,

@@ -4,9 +4,11 @@
 //! the two together and turns redactions into edits of the original bytes.
 
 use super::exchange::Exchange;
+use super::history::{self, History};
 use super::listing::Removed;
 use super::pending::Durable;
 use super::refused::Refused;
+use super::turns::Decided;
 use crate::base::names::Stage;
 use crate::base::verdict::Act;
 use crate::engine::event::{Event, EventText, ToolEvent};
@@ -69,8 +71,15 @@ impl Ruling {
 }
 
 /// Judges every part and call of `message`. `editable` is false where the body as a whole may not be
-/// changed (signed, transcoded); `bytes` are what the message was read from.
-pub(crate) fn judge(exchange: &mut Exchange, message: &Message<'_>, bytes: &[u8], side: Side, editable: bool) -> Ruling {
+/// changed (signed, transcoded); `bytes` are what the message was read from, `history` what is known of its turns.
+pub(crate) fn judge(
+    exchange: &mut Exchange,
+    message: &Message<'_>,
+    bytes: &[u8],
+    side: Side,
+    editable: bool,
+    mut history: History,
+) -> Ruling {
     let listed = message.listing.as_ref().map_or(0, |listing| listing.tools.len());
     let mut ruling = Ruling { listed, ..Ruling::default() };
     let mut choices: Vec<u32> = message.parts.iter().map(|p| p.choice).chain(message.calls.iter().map(|c| c.choice)).collect();
@@ -81,7 +90,8 @@ pub(crate) fn judge(exchange: &mut Exchange, message: &Message<'_>, bytes: &[u8]
     }
     for &choice in &choices {
         for stage in [Stage::Request, Stage::Call, Stage::Result, Stage::Response, Stage::Egress] {
-            texts(exchange, message, side, editable, choice, stage, &mut ruling);
+            let walk = Walk { message, side, choice, stage };
+            texts(exchange, walk, editable, &mut history, &mut ruling);
         }
         for call in message.calls.iter().filter(|c| c.choice == choice) {
             self::call(exchange, call, side, editable, &mut ruling);
@@ -102,6 +112,7 @@ pub(crate) fn judge(exchange: &mut Exchange, message: &Message<'_>, bytes: &[u8]
             ruling.refused = Some(Refused { act: Act::Block, ..gravest.clone() });
         }
     }
+    history.close(exchange, message, ruling.refused.is_some(), &mut ruling.edits);
     // What repeats an edited text in another form would give it away.
     let shadows = message.shadows.iter().filter(|shadow| ruling.edited.contains(&shadow.choice));
     ruling.edits.extend(shadows.map(|shadow| Edit { at: shadow.at.clone(), with: "null".to_owned() }));
@@ -119,31 +130,35 @@ pub(crate) const fn stage_of(side: Side) -> Stage {
 
 /// The parts of one stage and choice. Walked for the event and again for the edits, since a list of them would
 /// weigh more than a body of many short texts.
-fn placed<'e, 'm: 'e, 'b>(
-    exchange: &'e Exchange,
+#[derive(Clone, Copy)]
+struct Walk<'m, 'b> {
     message: &'m Message<'b>,
     side: Side,
     choice: u32,
     stage: Stage,
-) -> impl Iterator<Item = (&'m Part<'b>, Placed)> + use<'e, 'm, 'b> {
-    let parts = message.parts.iter().filter(move |part| part.choice == choice);
-    parts.filter_map(move |part| Some((part, exchange.place(kind(side, part))?))).filter(move |(_, placed)| placed.stage == stage)
+}
+
+impl<'m, 'b> Walk<'m, 'b> {
+    /// Each with its place in the message.
+    fn parts<'e>(
+        self,
+        exchange: &'e Exchange,
+        history: &'e History,
+    ) -> impl Iterator<Item = (usize, &'m Part<'b>, Placed)> + use<'e, 'm, 'b> {
+        let parts = self.message.parts.iter().enumerate().filter(move |(_, part)| part.choice == self.choice);
+        parts
+            .filter_map(move |(at, part)| Some((at, part, history.place(at, exchange.place(kind(self.side, part))?)?)))
+            .filter(move |(.., placed)| placed.stage == self.stage)
+    }
 }
 
 /// Judges the texts of one stage and choice together.
-fn texts(
-    exchange: &mut Exchange,
-    message: &Message<'_>,
-    side: Side,
-    editable: bool,
-    choice: u32,
-    stage: Stage,
-    ruling: &mut Ruling,
-) {
-    let mut texts: Vec<EventText<'_>> = Vec::with_capacity(placed(exchange, message, side, choice, stage).count());
-    texts.extend(placed(exchange, message, side, choice, stage).map(|(part, placed)| EventText {
+fn texts(exchange: &mut Exchange, walk: Walk<'_, '_>, editable: bool, history: &mut History, ruling: &mut Ruling) {
+    let Walk { side, choice, stage, .. } = walk;
+    let mut texts: Vec<EventText<'_>> = Vec::with_capacity(walk.parts(exchange, history).count());
+    texts.extend(walk.parts(exchange, history).map(|(_, part, placed)| EventText {
         text: part.text.as_str(),
-        editable: editable && part.editable && part.text.has_way_back(),
+        editable: editable && history::may_be_rewritten(part),
         history: placed.history,
         value: part.value,
     }));
@@ -154,15 +169,26 @@ fn texts(
     }
     let event = Event::new(stage, exchange.lane(), exchange.now_us()).texts(&texts).measures(exchange.measures());
     let judgement = exchange.judge(&event);
-    if judgement.act >= Act::Redact {
-        let mut redactions = judgement.redactions.iter().peekable();
-        for (at, (part, _)) in placed(exchange, message, side, choice, stage).enumerate() {
-            while let Some(redaction) = redactions.next_if(|redaction| redaction.place == Place::Text(at)) {
-                ruling.edits.extend(part.text.edit(redaction.start..redaction.end, &redaction.replacement));
-                ruling.edited.push(choice);
-            }
+    let mut redactions = judgement.redactions.iter().peekable();
+    let mut barred = judgement.barred.iter().peekable();
+    let (mut redacted, mut skipped) = (0, 0);
+    for (text, (at, part, placed)) in walk.parts(exchange, history).enumerate() {
+        let mut edited = false;
+        while let Some(redaction) = redactions.next_if(|redaction| redaction.place == Place::Text(text)) {
+            ruling.edits.extend(part.text.edit(redaction.start..redaction.end, &redaction.replacement));
+            ruling.edited.push(choice);
+            edited = true;
+        }
+        let refused = barred.next_if(|(place, _)| *place == text).map(|(_, predicate)| Decided::Refused(*predicate));
+        if placed.history {
+            redacted += u64::from(edited);
+            skipped += u64::from(!edited);
+        } else if side == Side::Request && judgement.is_final() {
+            let passes = if edited { Decided::Edited } else { Decided::Clean };
+            history.decide(at, refused.unwrap_or(passes));
         }
     }
+    history.again(redacted, skipped);
     ruling.take(stage, choice, &judgement);
 }
 
@@ -215,17 +241,15 @@ pub(crate) fn wire_arguments(kind: CallKind, text: &str) -> std::borrow::Cow<'_,
     if text.trim().is_empty() { "{}".into() } else { text.into() }
 }
 
-/// What a part is in the words of the engine's table.
+/// What a part is in the words of the engine's table, if it is new.
 fn kind(side: Side, part: &Part<'_>) -> MessagePart {
     match (side, part.role) {
         (_, Role::ToolDefinition) => MessagePart::ToolDefinition,
         (Side::Request, Role::System) => MessagePart::System,
-        (Side::Request, Role::User) if part.fresh => MessagePart::NewUser,
-        (Side::Request, Role::Other) if part.fresh => MessagePart::RequestText,
-        (Side::Request, Role::User | Role::Other) => MessagePart::OldUser,
+        (Side::Request, Role::User) => MessagePart::NewUser,
+        (Side::Request, Role::Other) => MessagePart::RequestText,
         (Side::Request, Role::Assistant | Role::Reasoning | Role::Refusal) => MessagePart::AssistantTurn,
-        (Side::Request, Role::ToolResult) if part.fresh => MessagePart::NewToolResult,
-        (Side::Request, Role::ToolResult) => MessagePart::OldToolResult,
+        (Side::Request, Role::ToolResult) => MessagePart::NewToolResult,
         (Side::Answer, Role::ToolResult) => MessagePart::ToolAnswer,
         (Side::Answer, Role::Reasoning) => MessagePart::Reasoning,
         (Side::Answer, Role::Refusal) => MessagePart::Refusal,

@@ -8,6 +8,7 @@ use super::fulfilment::Fulfilment;
 use super::pins::Pins;
 use super::route::Route;
 use super::subject::FactSource;
+use super::turns::Turns;
 use crate::base::clock::SharedClock;
 use crate::base::names::Mode;
 use crate::engine::placing::Outer;
@@ -23,6 +24,7 @@ pub(crate) struct Shared {
     pub(crate) outer: Outer,
     pub(crate) facts: Vec<FactSource>,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) turns: Arc<Turns>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) clock: SharedClock,
     pub(crate) protocol: Option<String>,

@@ -18,6 +18,9 @@ use crate::pact::decimal::Decimal;
 /// Longest session key and fact value taken from a header, in bytes.
 const VALUE_MAX: usize = 256;
 
+/// What stands before the session that an inbound guard hands on where its caller tells none: it lasts for one exchange.
+pub(crate) const OF_EXCHANGE: &str = "exchange:";
+
 /// The address at the other end of the connection. The server puts it into the request's extensions;
 /// without it no hop is trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

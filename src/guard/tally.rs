@@ -21,6 +21,18 @@ pub(crate) struct Tally {
     pub(crate) model: Option<String>,
     pub(crate) status: Option<StatusCode>,
     pub(crate) calls: Vec<record::Call>,
+    pub(crate) turns: Known,
+}
+
+/// Texts of earlier turns that were known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Known {
+    /// Passed over.
+    pub(crate) skipped: u64,
+    /// Rewritten as they were before.
+    pub(crate) redacted: u64,
+    /// Replaced by a note.
+    pub(crate) withheld: u64,
 }
 
 /// Commitments under way.

@@ -16,6 +16,7 @@ use http_body_util::BodyExt;
 use super::budget::Lease;
 use super::exchange::Exchange;
 use super::headers;
+use super::history::History;
 use super::message::{self, Ruling, Side};
 use crate::base::names::UnjudgedReason;
 use crate::protocol::charset::{self, Transcoded};
@@ -200,7 +201,12 @@ pub(crate) fn judge(
         exchange.converse(conversation);
     }
     let editable = editable && !message.fixed;
-    let ruling = message::judge(exchange, &message, &text.body, side, editable);
+    let history = if side == Side::Request && adapter.repeats_turns() {
+        History::read(exchange, &message, headers, editable)
+    } else {
+        History::default()
+    };
+    let ruling = message::judge(exchange, &message, &text.body, side, editable, history);
     let changed = (!ruling.edits.is_empty() && editable).then(|| changed(&text.body, &ruling.edits));
     let notes = message.notes();
     drop(message);

@@ -184,8 +184,6 @@ pub(crate) struct Scan {
     pub(crate) scanner: Arc<Scanner>,
     /// By pattern: label, replacement.
     pub(crate) labels: Vec<(Arc<str>, Arc<str>)>,
-    /// By pattern: whether it is looked for in older history (injection).
-    pub(crate) history: Bits,
     /// By pattern: the category of its data; empty where it has none.
     pub(crate) categories: Vec<Categories>,
     /// By topic of this scanner: place in [`Program::topics`].

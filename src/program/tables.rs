@@ -79,10 +79,8 @@ pub(super) fn describe(patterns: &[Pattern], needs: &Needs, scanner: Arc<Scanner
         let hidden = under(&p.label, "channel");
         (Arc::from(p.label.as_str()), if hidden { Arc::from("") } else { Arc::from(format!("[{}]", p.label)) })
     });
-    let history = used.iter().enumerate().filter(|(_, p)| under(&p.label, "injection")).map(|(at, _)| at as u32);
     Scan {
         labels: labels.collect(),
-        history: history.collect(),
         categories: used
             .iter()
             .map(|p| if p.category == DataCategory::Public { Categories::default() } else { Categories::of(p.category) })

@@ -44,6 +44,11 @@ pub trait Adapter: std::fmt::Debug + Send + Sync {
     /// Reads a whole answer body; an error body of the upstream is an answer like any other.
     fn read_answer<'b>(&self, body: &'b [u8]) -> Result<Message<'b>, ReadError>;
 
+    /// Whether its requests say again what was said before in their conversation.
+    fn repeats_turns(&self) -> bool {
+        true
+    }
+
     /// A reader for the events of one answer's stream.
     fn stream_reader(&self, notes: &RequestNotes) -> Box<dyn StreamReader>;
 

@@ -40,6 +40,10 @@ impl Adapter for Generic {
         read(body, Role::Assistant, 0)
     }
 
+    fn repeats_turns(&self) -> bool {
+        false
+    }
+
     fn stream_reader(&self, _notes: &RequestNotes) -> Box<dyn StreamReader> {
         Box::new(Events { done: false, lines: false })
     }

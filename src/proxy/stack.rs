@@ -22,7 +22,7 @@ use crate::evidence::log::LogHandle;
 use crate::evidence::record::RecordId;
 use crate::guard::layer::Notice;
 use crate::guard::subject::FactKind;
-use crate::guard::{self, Budget, FactSource, Fulfilment, Guard, GuardLayer, GuardedBody, Peer, Pins};
+use crate::guard::{self, Budget, FactSource, Fulfilment, Guard, GuardLayer, GuardedBody, Peer, Pins, Turns};
 use crate::program::{Live, Program};
 
 use super::body::{Answer, AnswerError};
@@ -156,6 +156,7 @@ pub(super) struct Common {
     pub(super) log: LogHandle,
     pub(super) budget: Arc<Budget>,
     pub(super) sessions: Arc<Sessions>,
+    pub(super) turns: Arc<Turns>,
     pub(super) upstreams: Upstreams,
     pub(super) clock: SharedClock,
     pub(super) notice: Option<Notice>,
@@ -192,6 +193,7 @@ impl Common {
             .outer(Outer { inbound: faces(config, Lane::Inbound), tools: faces(config, Lane::Tools) })
             .facts(facts(config, program))
             .sessions(Arc::clone(&self.sessions))
+            .turns(Arc::clone(&self.turns))
             .budget(Arc::clone(&self.budget))
             .clock(Arc::clone(&self.clock))
             .fulfilment(self.fulfilment.clone())

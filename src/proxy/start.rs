@@ -53,6 +53,7 @@ impl Started {
             log: log.handle(),
             budget: Arc::new(Budget::new(config.limits.body_total_max, config.limits.parallel_max)),
             sessions: Arc::new(Sessions::default()),
+            turns: Arc::default(),
             upstreams: Upstreams::new(&config)?,
             clock,
             notice,

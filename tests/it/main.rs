@@ -57,4 +57,5 @@ mod tidy;
 mod together;
 mod tools;
 mod traffic;
+mod turns;
 mod versions;

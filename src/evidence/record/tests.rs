@@ -89,6 +89,7 @@ fn exchange(s: &str, n: u32) -> Exchange {
         topics: vec![Text::from("b"), Text::from("a")],
         topics_more: None,
         trace: text(s),
+        turns: Some(Turns { redacted: None, skipped: Some(Int::from(n)), withheld: None }),
         unjudged: vec![NotJudged { reason: UnjudgedReason::Media, what: Text::from(s) }],
         unjudged_more: None,
         usage: Some(Tokens {

@@ -164,6 +164,7 @@ impl Exchange {
             }),
             topics: self.gathered.topics().into_iter().flatten().map(Into::into).collect(),
             trace: self.trace.as_deref().map(Into::into),
+            turns: self.turns(),
             unjudged: self.gathered.unjudged().iter().map(not_judged).collect(),
             usage: self.tally.usage.map(|u| record::Tokens {
                 r#in: Some(int(u.input)),
@@ -217,6 +218,6 @@ impl Exchange {
     }
 }
 
-fn some(count: u64) -> Option<Int> {
+pub(super) fn some(count: u64) -> Option<Int> {
     (count > 0).then(|| Int::saturating(count))
 }

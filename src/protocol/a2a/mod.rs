@@ -76,6 +76,10 @@ impl Adapter for A2a {
         read::answer(body)
     }
 
+    fn repeats_turns(&self) -> bool {
+        false
+    }
+
     fn stream_reader(&self, notes: &RequestNotes) -> Box<dyn StreamReader> {
         Box::new(stream::Events::new(notes))
     }

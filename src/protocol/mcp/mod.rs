@@ -75,6 +75,10 @@ impl Adapter for Mcp {
         read::answer(body)
     }
 
+    fn repeats_turns(&self) -> bool {
+        false
+    }
+
     fn stream_reader(&self, notes: &RequestNotes) -> Box<dyn StreamReader> {
         Box::new(Events { notes: notes.clone(), done: false })
     }
