@@ -10,7 +10,7 @@ use super::event::Event;
 use super::exchange::{Bits, Exchange, RuleHit};
 use super::facts::Fact;
 use super::reason::Reason;
-use crate::base::names::{DataCategory, Stage};
+use crate::base::names::{DataCategory, Lane, Stage};
 use crate::base::verdict::Act;
 use crate::pact::decimal::Decimal;
 use crate::pact::model::Quantity;
@@ -161,9 +161,15 @@ pub(crate) fn judge_hit(rules: Rules<'_>, scan: &Scan, hit: &Hit, standing: Stan
     act
 }
 
-/// The harshest act of the rules that a hit breaks, where the breach was noted when the text was new.
-pub(crate) fn act_on(rules: Rules<'_>, hit: &Hit) -> Act {
-    rules.iter().filter(|rule| breaks(rule, hit)).fold(Act::Allow, |act, rule| act.join(rule.act))
+/// The harshest act of the rules that a hit breaks, where the breach was noted when the text was new. Those count that
+/// do not apply now: what an hour or another topic had rewritten stays so.
+pub(crate) fn act_again(rules: Rules<'_>, lane: Lane, hit: &Hit) -> Act {
+    let on_lane = |rule: &&Rule| {
+        let guarded = rules.program.guarded(rule.predicate);
+        guarded.is_some_and(|guarded| guarded.lanes.is_none_or(|lanes| lanes & lane_bit(lane) != 0))
+    };
+    let of_stage = rules.program.stage(rules.stage).rules.iter();
+    of_stage.filter(|rule| breaks(rule, hit)).filter(on_lane).fold(Act::Allow, |act, rule| act.join(rule.act))
 }
 
 /// Judges what is known only of a whole text: its topics, and that nothing was found in it.

@@ -393,7 +393,7 @@ fn judge_texts(
         let mut data = Categories::default();
         for found in here {
             if source.history {
-                found.act = evaluate::act_on(rules, &found.hit);
+                found.act = evaluate::act_again(rules, event.lane, &found.hit);
                 continue;
             }
             data = data.union(scan.categories.get(found.hit.pattern as usize).copied().unwrap_or_default());

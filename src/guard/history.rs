@@ -24,7 +24,6 @@ use crate::protocol::{Edit, Message, Part, Role};
 pub(crate) struct History {
     /// Of the first parts of the message, in their order.
     parts: Vec<Told>,
-    known: Known,
 }
 
 #[derive(Debug)]
@@ -70,7 +69,7 @@ impl History {
                 before => (editable && may_be_rewritten(part)).then_some(before),
             });
         }
-        Self { parts, known: Known::default() }
+        Self { parts }
     }
 
     /// What becomes of the part at this place, if it is judged in this exchange; `placed` is where new ones are.
@@ -89,16 +88,11 @@ impl History {
         }
     }
 
-    /// Counts the texts that were judged again: those rewritten, and those that no rule asks to rewrite any more.
-    pub(crate) fn again(&mut self, redacted: u64, skipped: u64) {
-        self.known.redacted += redacted;
-        self.known.skipped += skipped;
-    }
-
     /// Puts the notes in place of what was refused before, remembers what is decided, now that the verdict on the whole
     /// is final, and tells the exchange what was known.
-    pub(crate) fn close(mut self, exchange: &mut Exchange, message: &Message<'_>, refused: bool, edits: &mut Vec<Edit>) {
+    pub(crate) fn close(self, exchange: &mut Exchange, message: &Message<'_>, refused: bool, edits: &mut Vec<Edit>) {
         let stays = refused && exchange.acts();
+        let mut known = Known::default();
         for (part, told) in message.parts.iter().zip(&self.parts) {
             if let (Some(turn), Some(now)) = (told.turn, told.now.get()) {
                 let unsent = stays && part.fresh && !matches!(now, Decided::Refused(_));
@@ -108,14 +102,15 @@ impl History {
                 Some(Decided::Refused(predicate)) => {
                     let note = format!("[withheld: {}]", exchange.predicate_id(predicate));
                     edits.extend(part.text.edit(0..part.text.as_str().len(), &note));
-                    self.known.withheld += 1;
+                    known.withheld += 1;
                 }
-                Some(Decided::Clean) => self.known.skipped += 1,
-                Some(Decided::Edited | Decided::Unsent) | None => {}
+                Some(Decided::Clean) => known.skipped += 1,
+                Some(Decided::Edited) => known.redacted += 1,
+                Some(Decided::Unsent) | None => {}
             }
         }
-        if self.known != Known::default() {
-            exchange.knew(self.known);
+        if known != Known::default() {
+            exchange.knew(known);
         }
     }
 }

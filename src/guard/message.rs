@@ -78,7 +78,7 @@ pub(crate) fn judge(
     bytes: &[u8],
     side: Side,
     editable: bool,
-    mut history: History,
+    history: History,
 ) -> Ruling {
     let listed = message.listing.as_ref().map_or(0, |listing| listing.tools.len());
     let mut ruling = Ruling { listed, ..Ruling::default() };
@@ -91,7 +91,7 @@ pub(crate) fn judge(
     for &choice in &choices {
         for stage in [Stage::Request, Stage::Call, Stage::Result, Stage::Response, Stage::Egress] {
             let walk = Walk { message, side, choice, stage };
-            texts(exchange, walk, editable, &mut history, &mut ruling);
+            texts(exchange, walk, editable, &history, &mut ruling);
         }
         for call in message.calls.iter().filter(|c| c.choice == choice) {
             self::call(exchange, call, side, editable, &mut ruling);
@@ -153,7 +153,7 @@ impl<'m, 'b> Walk<'m, 'b> {
 }
 
 /// Judges the texts of one stage and choice together.
-fn texts(exchange: &mut Exchange, walk: Walk<'_, '_>, editable: bool, history: &mut History, ruling: &mut Ruling) {
+fn texts(exchange: &mut Exchange, walk: Walk<'_, '_>, editable: bool, history: &History, ruling: &mut Ruling) {
     let Walk { side, choice, stage, .. } = walk;
     let mut texts: Vec<EventText<'_>> = Vec::with_capacity(walk.parts(exchange, history).count());
     texts.extend(walk.parts(exchange, history).map(|(_, part, placed)| EventText {
@@ -171,7 +171,6 @@ fn texts(exchange: &mut Exchange, walk: Walk<'_, '_>, editable: bool, history: &
     let judgement = exchange.judge(&event);
     let mut redactions = judgement.redactions.iter().peekable();
     let mut barred = judgement.barred.iter().peekable();
-    let (mut redacted, mut skipped) = (0, 0);
     for (text, (at, part, placed)) in walk.parts(exchange, history).enumerate() {
         let mut edited = false;
         while let Some(redaction) = redactions.next_if(|redaction| redaction.place == Place::Text(text)) {
@@ -180,15 +179,11 @@ fn texts(exchange: &mut Exchange, walk: Walk<'_, '_>, editable: bool, history: &
             edited = true;
         }
         let refused = barred.next_if(|(place, _)| *place == text).map(|(_, predicate)| Decided::Refused(*predicate));
-        if placed.history {
-            redacted += u64::from(edited);
-            skipped += u64::from(!edited);
-        } else if side == Side::Request && judgement.is_final() {
+        if !placed.history && judgement.is_final() {
             let passes = if edited { Decided::Edited } else { Decided::Clean };
             history.decide(at, refused.unwrap_or(passes));
         }
     }
-    history.again(redacted, skipped);
     ruling.take(stage, choice, &judgement);
 }
 

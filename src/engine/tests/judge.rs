@@ -239,6 +239,19 @@ fn what_was_judged_before_is_rewritten_again_and_counts_for_nothing() {
 }
 
 #[test]
+fn what_was_rewritten_stays_so_when_the_rule_does_not_apply_any_more() {
+    let text = "  - {id: pii, dimension: safety, severity: major, at: request, where: 'time.hour == 5', act: redact, check: {match: [pii]}}\n\
+         \x20 - {id: other, dimension: safety, severity: major, at: request, lane: [tools], act: redact, check: {match: [own.rival]}}\n";
+    let program = program(text);
+    let mut bench = Bench::new(&program);
+    let said = EventText::new("1234-5678, Globex");
+    for (history, redactions) in [(false, 0), (true, 1)] {
+        let judgement = bench.judge(&Event::new(Stage::Request, Lane::Model, 0).texts(&[EventText { history, ..said }]));
+        assert_eq!((judgement.act, judgement.redactions.len()), (Act::Allow, redactions));
+    }
+}
+
+#[test]
 fn what_refuses_is_laid_on_its_text_or_on_none() {
     let text = "  - {id: pii, dimension: safety, severity: major, at: request, check: {match: [pii]}}\n\
          \x20 - {id: task, dimension: scope, severity: major, at: request, check: {set: task, allow: [support]}}\n";
