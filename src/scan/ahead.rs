@@ -8,13 +8,11 @@ use regex_automata::util::alphabet::{ByteClasses, Unit};
 use regex_automata::util::primitives::StateID;
 
 use super::byteset::{ByteSet, in_set, put};
-use super::opening::{DIGITS_WITHIN, GAP, OPENING, Opening, Prefixes, digits_at};
+use super::opening::{DIGITS_WITHIN, GAP, OPENING, Prefixes, digits_at, opening};
+use super::shape::{PAIR, shapes};
 
 /// Most looks of one expression.
 const LOOKS_MAX: usize = 4;
-
-/// Bytes that the table of pairs has looked at already.
-pub(super) const PAIR: usize = 2;
 
 /// Bytes behind the pair of which the table of beginnings has what can stand there.
 pub(super) const BEHIND: usize = 8;
@@ -83,6 +81,8 @@ pub(super) struct Ahead {
     prefixes: Option<(u64, Prefixes)>,
     /// What can stand at the places behind the pair, as far as each match has them.
     pub(super) behind: Vec<ByteSet>,
+    /// The shapes of places where it can match, one bit each.
+    pub(super) shapes: u16,
 }
 
 impl Ahead {
@@ -90,8 +90,9 @@ impl Ahead {
     pub(super) fn new(dfa: &impl Automaton, classes: &ByteClasses, starts: &[StateID], len: usize) -> Self {
         let paths = Paths::new(dfa, classes);
         let (sets, digits) = paths.places(starts, len);
-        let behind = sets.iter().skip(PAIR).take(BEHIND).copied().collect();
-        Self { looks: looks(&sets), digits, prefixes: paths.prefixes(starts, len), behind }
+        let behind: Vec<ByteSet> = sets.iter().skip(PAIR).take(BEHIND).copied().collect();
+        let shapes = shapes(&behind, digits);
+        Self { looks: looks(&sets), digits, prefixes: paths.prefixes(starts, len), behind, shapes }
     }
 
     /// Whether a match could begin at `at` of `bytes`, as far as they go.
@@ -101,7 +102,7 @@ impl Ahead {
             return false;
         }
         if let Some((mask, prefixes)) = &self.prefixes
-            && Opening::at(bytes, at).is_some_and(|opening| !prefixes.has(opening.folded & mask))
+            && opening(bytes, at).is_some_and(|opening| !prefixes.has(opening & mask))
         {
             return false;
         }

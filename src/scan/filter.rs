@@ -7,13 +7,14 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::ahead::{BEHIND, PAIR};
+use super::ahead::BEHIND;
 use super::bucket::Bucket;
 use super::byteset::{ByteSet, in_set};
 use super::number::Numbers;
 use super::pattern::Pattern;
 use super::phrase::Tree;
 use super::regex::Machine;
+use super::shape::{BLOCK, PAIR, Shape, Sight};
 
 /// What stands before a place, as far as beginnings depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +64,8 @@ pub(super) struct Filter {
     /// By what stands before and byte, for a place with no next byte yet.
     singles: Box<[u16]>,
     buckets: Vec<Bucket>,
+    /// By bucket, what is alive in it.
+    alive: Vec<u32>,
     /// More closely, what may begin with a digit.
     numbers: Numbers,
     /// By word of 64 patterns, place behind the pair, and byte: which of them it lets begin.
@@ -124,8 +127,8 @@ impl Slots {
 
 const PARTS: usize = 3;
 
-/// Bytes that are looked up before what was found is gone through.
-const BLOCK: usize = 64;
+/// Room for what is found in a block.
+const PLACES: usize = BLOCK.next_power_of_two();
 
 impl Filter {
     /// Builds the table. Machines with a guard are not in it.
@@ -178,7 +181,8 @@ impl Filter {
             *step = Step((before as u64) << 32 | ((class * count) as u64) << 16 | class as u64);
         }
         let (numbers, behind) = (Numbers::new(machines, &verify), behind(machines));
-        Self { steps, pairs, singles, buckets, numbers, behind, slots }
+        let alive = buckets.iter().map(Bucket::alive).collect();
+        Self { steps, pairs, singles, buckets, alive, numbers, behind, slots }
     }
 
     fn step(&self, byte: u8) -> Step {
@@ -186,20 +190,26 @@ impl Filter {
     }
 
     /// Calls `each` with every place of `bytes` from `from` that has a next byte and where something may
-    /// begin, and what.
+    /// begin, with its shape, and what may. `last` if the text ends with them.
     #[inline]
-    pub(super) fn candidates(&self, bytes: &[u8], from: usize, mut each: impl FnMut(usize, &Bucket)) {
+    pub(super) fn candidates(&self, bytes: &[u8], from: usize, last: bool, mut each: impl FnMut(usize, Shape, &Bucket)) {
         let Some((&first, rest)) = bytes.get(from..).and_then(<[u8]>::split_first) else { return };
         let before = from.checked_sub(1).and_then(|at| bytes.get(at)).copied().unwrap_or(b' ');
         let one = self.step(first);
         let mut reached = (self.step(before).before() + one.one(), one);
-        let mut places = [0u32; BLOCK];
+        let mut places = [0u32; PLACES];
         for (block, from) in rest.chunks(BLOCK).zip((from..).step_by(BLOCK)) {
             let found;
             (found, reached) = self.look(block, reached, &mut places);
+            let sight = Sight::new(bytes.get(from..).unwrap_or_default(), last);
             for place in places.iter().take(found) {
-                if let Some(bucket) = self.buckets.get(usize::from(*place as u16)) {
-                    each(from + (*place >> 16) as usize, bucket);
+                let (at, bucket) = ((*place >> 16) as usize, usize::from(*place as u16));
+                let shape = sight.shape(at);
+                let alive = self.alive.get(bucket).copied().unwrap_or_default();
+                if alive & (Bucket::PHRASE | 1 << shape.index()) != 0
+                    && let Some(bucket) = self.buckets.get(bucket)
+                {
+                    each(from + at, shape, bucket);
                 }
             }
         }
@@ -209,7 +219,7 @@ impl Filter {
     /// `places`. Gives how many it found, and the row of the next block with its first byte. A function of its own, so that
     /// the loop keeps its registers.
     #[inline(never)]
-    fn look(&self, block: &[u8], (mut row, mut one): (u32, Step), places: &mut [u32; BLOCK]) -> (usize, (u32, Step)) {
+    fn look(&self, block: &[u8], (mut row, mut one): (u32, Step), places: &mut [u32; PLACES]) -> (usize, (u32, Step)) {
         let (steps, pairs) = (&*self.steps, &*self.pairs);
         let mut found = 0usize;
         // Without a branch a byte: most places where something may begin cannot be foreseen.
@@ -217,7 +227,7 @@ impl Filter {
             let two = steps.get(usize::from(*byte)).copied().unwrap_or_default();
             // The sums stay below the size of the table.
             let bucket = pairs.get(row.wrapping_add(two.two()) as usize).copied().unwrap_or_default();
-            if let Some(slot) = places.get_mut(found % BLOCK) {
+            if let Some(slot) = places.get_mut(found % PLACES) {
                 *slot = (offset as u32) << 16 | u32::from(bucket);
             }
             found = found.wrapping_add(usize::from(bucket != 0));
@@ -245,21 +255,12 @@ impl Filter {
         bits
     }
 
-    /// Calls `each` with every pattern of a bucket that the bytes at `at` let begin there; `bare` if they hold no digit as far
-    /// as digits are counted. `telling` is the place behind the pair that is looked at first.
+    /// Calls `each` with every pattern of a bucket that the bytes at `at`, of which this is the shape, let begin there.
     #[inline]
-    pub(super) fn beginning(
-        &self,
-        bytes: &[u8],
-        at: usize,
-        (bucket, bare): (&Bucket, bool),
-        telling: usize,
-        mut each: impl FnMut(u32),
-    ) {
+    pub(super) fn beginning(&self, bytes: &[u8], at: usize, (bucket, shape): (&Bucket, Shape), mut each: impl FnMut(u32)) {
         let behind = bytes.get(at + PAIR..).unwrap_or_default();
-        let words = if bare { &bucket.without_digits } else { &self.closer(bytes, at, bucket).words };
-        for &(word, bits) in words {
-            let mut left = self.left(word, bits, behind, telling);
+        for &(word, bits) in self.closer(bytes, at, bucket).words(shape) {
+            let mut left = self.left(word, bits, behind, shape.telling());
             while left != 0 {
                 self.slots.get((word * 64 + left.trailing_zeros()) as usize).into_iter().for_each(|pattern| each(*pattern));
                 left &= left - 1;

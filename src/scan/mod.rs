@@ -32,6 +32,7 @@ pub mod pattern;
 mod phrase;
 mod regex;
 mod set;
+mod shape;
 pub mod span;
 mod stream;
 mod tally;

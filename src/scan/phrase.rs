@@ -4,10 +4,7 @@
 //! [`GAP_MAX`] bytes of white space and punctuation. ASCII letters and digits and all other characters
 //! but Unicode's general punctuation belong to words.
 
-use std::collections::BTreeMap;
-
-use super::byteset::{ByteSet, in_set, put, set_of};
-use super::opening::{GAP, OPENING, Opening, Prefixes};
+use super::byteset::{ByteSet, put, set_of};
 use super::regex::View;
 
 /// Most bytes between two words of a phrase.
@@ -28,79 +25,45 @@ pub(super) enum Owner {
 /// The tree.
 #[derive(Debug)]
 pub(super) struct Tree {
-    /// Per node: first edge, and first owner; one more at the end.
-    nodes: Vec<(u32, u32)>,
+    /// One more at the end.
+    nodes: Vec<Node>,
+    /// By node, in order of classes.
     edges: Vec<(u8, u32)>,
+    /// By node with many edges and class: the next node, the root for none.
+    rows: Vec<u32>,
     owners: Vec<Owner>,
-    /// Hashes of the heads of first words.
-    heads: Prefixes,
-    /// Hashes of openings, and where in the tree each leads.
-    openings: Prefixes,
-    doors: Doors,
-    /// Hashes of phrases that are too short for an opening, each with the gap behind it.
-    short: Prefixes,
-    /// Hashes of what openings begin with, up to each of their gaps.
-    starts: Prefixes,
-    first: [bool; 256],
+    /// By byte, its class: of one that no phrase has [`NONE`], of ASCII that is a gap [`GAP`].
+    classes: Box<[u8; 256]>,
+    /// By class, its byte, in lower case.
+    bytes: Vec<u8>,
 }
 
-/// Where a walk begins: a node, and how many bytes lead to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Door {
-    node: u32,
-    bytes: usize,
+/// A node.
+#[derive(Clone, Copy, Debug, Default)]
+struct Node {
+    /// Its first edge, and its first owner; those of the next node end them.
+    edges: u32,
+    owners: u32,
+    /// One past the number of its row; naught where edges are gone through.
+    row: u32,
+    /// Whether a phrase that holds text back ends here or behind it.
+    holds: bool,
 }
 
-impl Door {
-    /// The first byte of a phrase.
-    pub(super) const ROOT: Self = Self { node: 0, bytes: 0 };
-}
+/// The class of bytes in no phrase, and of gaps.
+const NONE: u8 = 0;
+const GAP: u8 = 1;
 
-/// How many bytes of an opening lead to its door: of a gap at its end only the walk knows the length.
-fn door_bytes(opening: u64) -> usize {
-    OPENING - usize::from(opening >> (8 * (OPENING - 1)) == u64::from(GAP))
-}
-
-/// By opening, the node that it leads to: most walks end soon behind it. The root where a phrase ends within.
-#[derive(Debug)]
-struct Doors {
-    /// Twice as many places as openings at least, each at the first free one from that of its hash. No opening is naught.
-    places: Box<[(u64, u32)]>,
-}
-
-impl Doors {
-    fn new(openings: &BTreeMap<u64, u32>) -> Self {
-        let mut places = vec![(0, 0); (openings.len() * 2).next_power_of_two()].into_boxed_slice();
-        for (opening, node) in openings {
-            let free = Self::way(*opening, places.len()).find(|at| places.get(*at).is_some_and(|place| place.0 == 0));
-            free.and_then(|at| places.get_mut(at)).into_iter().for_each(|place| *place = (*opening, *node));
-        }
-        Self { places }
-    }
-
-    /// The places of an opening, in order.
-    fn way(opening: u64, places: usize) -> impl Iterator<Item = usize> {
-        let first = (opening.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize;
-        (0..places).map(move |step| first.wrapping_add(step) & (places - 1))
-    }
-
-    fn get(&self, opening: u64) -> Option<Door> {
-        let mut way = Self::way(opening, self.places.len()).map_while(|at| self.places.get(at));
-        match way.find(|place| place.0 == opening || place.0 == 0)? {
-            (0, _) => None,
-            (_, 0) => Some(Door::ROOT),
-            (_, node) => Some(Door { node: *node, bytes: door_bytes(opening) }),
-        }
-    }
-}
+/// Edges that are gone through one by one.
+const EDGES_FEW: usize = 2;
 
 /// What became of an attempt at one start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Walk {
     /// Decided; what was found has been given.
     Done,
-    /// More text is needed.
-    Open,
+    /// More text is needed; whether something could come of it that holds text back.
+    Open { holds: bool },
 }
 
 /// The length of the gap character at `at` of `bytes`, 0 if there is none.
@@ -179,137 +142,144 @@ fn by_node<T: Copy>(noted: &[(u32, T)], nodes: usize) -> (Vec<T>, Vec<u32>) {
 }
 
 impl Tree {
-    /// Builds the tree.
-    pub(super) fn new(phrases: &[(Vec<Vec<u8>>, Owner)]) -> Self {
-        let mut joined: Vec<(Vec<u8>, Owner)> = phrases.iter().map(|(words, owner)| (words.join(&GAP), *owner)).collect();
+    /// Builds the tree. `holds` tells which phrases text is held back for.
+    pub(super) fn new(phrases: &[(Vec<Vec<u8>>, Owner)], holds: impl Fn(Owner) -> bool) -> Self {
+        let mut classes = Box::new([NONE; 256]);
+        let mut bytes = vec![b'\0', b' '];
+        for (class, byte) in classes.iter_mut().zip(0..0x80u8) {
+            *class = if byte.is_ascii_alphanumeric() { NONE } else { GAP };
+        }
+        for byte in phrases.iter().flat_map(|(words, _)| words.iter().flatten()) {
+            let class = bytes.len() as u8;
+            let mut give = |byte: u8| match classes.get_mut(usize::from(byte)) {
+                Some(slot) if *slot == NONE => {
+                    *slot = class;
+                    true
+                }
+                _ => false,
+            };
+            if give(*byte) {
+                give(byte.to_ascii_uppercase());
+                bytes.push(*byte);
+            }
+        }
+        let class = |byte: &u8| classes.get(usize::from(*byte)).copied().unwrap_or_default();
+        let path = |words: &[Vec<u8>]| {
+            words.iter().map(|word| word.iter().map(class).collect::<Vec<u8>>()).collect::<Vec<_>>().join(&GAP)
+        };
+        let mut joined: Vec<(Vec<u8>, Owner)> = phrases.iter().map(|(words, owner)| (path(words), *owner)).collect();
         joined.sort_by(|one, two| one.0.cmp(&two.0));
-        let (mut nodes, mut edges, mut owners) = (1u32, Vec::new(), Vec::new());
+        let (mut count, mut edges, mut owners) = (1u32, Vec::new(), Vec::new());
+        let mut holding = vec![false];
         // The nodes of the phrase before: in order, each phrase shares its beginning with that one.
-        let (mut path, mut last): (Vec<u32>, &[u8]) = (vec![0], &[]);
-        let set = || Prefixes::new(16);
-        let (mut heads, mut short, mut openings, mut starts) = (set(), set(), set(), set());
-        // By node, whether a phrase ends there: one that begins another comes before it.
-        let (mut doors, mut ended) = (BTreeMap::new(), vec![false]);
-        let mut first = [false; 256];
+        let (mut nodes, mut last): (Vec<u32>, &[u8]) = (vec![0], &[]);
         for (phrase, owner) in &joined {
             let shared = phrase.iter().zip(last).take_while(|(one, two)| one == two).count();
-            path.truncate(shared + 1);
-            for byte in phrase.iter().skip(shared) {
-                edges.push((path.last().copied().unwrap_or_default(), (*byte, nodes)));
-                path.push(nodes);
-                ended.push(false);
-                nodes += 1;
+            nodes.truncate(shared + 1);
+            for class in phrase.iter().skip(shared) {
+                edges.push((nodes.last().copied().unwrap_or_default(), (*class, count)));
+                nodes.push(count);
+                holding.push(false);
+                count += 1;
             }
             last = phrase;
-            let end = path.last().copied().unwrap_or_default();
+            let end = nodes.last().copied().unwrap_or_default();
             if !owners.iter().rev().take_while(|(node, _)| *node == end).any(|(_, known)| known == owner) {
                 owners.push((end, *owner));
             }
-            ended.get_mut(end as usize).into_iter().for_each(|ended| *ended = true);
-            heads.put(u64::from(head(phrase, 0)));
-            // The end of a phrase is a gap too.
-            let closed = [phrase.as_slice(), &[GAP]].concat();
-            match closed.first_chunk::<OPENING>() {
-                Some(eight) => {
-                    let opening = u64::from_le_bytes(*eight);
-                    openings.put(opening);
-                    let within = (1..door_bytes(opening)).filter(|at| eight.get(*at) == Some(&GAP));
-                    let node = |at: usize| path.get(at).copied().unwrap_or_default();
-                    let ends = within.map(node).any(|node| ended.get(node as usize) == Some(&true));
-                    doors.insert(opening, if ends { 0 } else { node(door_bytes(opening)) });
-                }
-                None => short.put(short_key(&closed)),
-            }
-            let gaps = closed.iter().take(OPENING).enumerate().filter(|(_, byte)| **byte == GAP);
-            gaps.for_each(|(at, _)| starts.put(short_key(closed.get(..=at).unwrap_or_default())));
-            if let Some(slot) = phrase.first().and_then(|b| first.get_mut(usize::from(*b))) {
-                *slot = true;
+            if holds(*owner) {
+                nodes.iter().for_each(|node| holding.get_mut(*node as usize).into_iter().for_each(|holds| *holds = true));
             }
         }
-        let (edges, edges_from) = by_node(&edges, nodes as usize);
-        let (owners, owners_from) = by_node(&owners, nodes as usize);
-        let nodes = edges_from.into_iter().zip(owners_from).collect();
-        let doors = Doors::new(&doors);
-        Self { nodes, edges, owners, heads, openings, doors, short, starts, first }
+        let (edges, edges_from) = by_node(&edges, count as usize);
+        let (owners, owners_from) = by_node(&owners, count as usize);
+        let node = |((edges, owners), holds)| Node { edges, owners, row: 0, holds };
+        let nodes = edges_from.into_iter().zip(owners_from).zip(holding.into_iter().chain([false])).map(node).collect();
+        let mut tree = Self { nodes, edges, rows: Vec::new(), owners, classes, bytes };
+        tree.lay_rows();
+        tree
+    }
+
+    /// Gives each node of many edges a row.
+    fn lay_rows(&mut self) {
+        let width = self.bytes.len();
+        for node in 0..self.nodes.len() {
+            let edges = self.edges(node as u32);
+            if edges.len() <= EDGES_FEW {
+                continue;
+            }
+            let mut row = vec![0; width];
+            edges.iter().for_each(|(class, next)| row.get_mut(usize::from(*class)).into_iter().for_each(|slot| *slot = *next));
+            self.rows.extend(row);
+            let number = (self.rows.len() / width) as u32;
+            self.nodes.get_mut(node).into_iter().for_each(|node| node.row = number);
+        }
+    }
+
+    /// The byte of a class, in both cases.
+    fn both(&self, class: u8) -> [u8; 2] {
+        let byte = self.bytes.get(usize::from(class)).copied().unwrap_or_default();
+        [byte, byte.to_ascii_uppercase()]
     }
 
     /// The bytes that a phrase can begin with.
     pub(super) fn firsts(&self) -> ByteSet {
-        set_of((0..=u8::MAX).filter(|byte| self.first.get(usize::from(byte.to_ascii_lowercase())) == Some(&true)))
+        set_of(self.edges(0).iter().flat_map(|(one, _)| self.both(*one)))
     }
 
     /// The pairs of bytes that a phrase can begin with: any of the one set, and any of the other.
     pub(super) fn pairs(&self) -> Vec<(ByteSet, ByteSet)> {
-        let both = |byte: u8| [byte, byte.to_ascii_uppercase()];
         let gaps = || (0..=u8::MAX).filter(|byte| !byte.is_ascii_alphanumeric());
         let mut pairs = Vec::new();
         for &(one, node) in self.edges(0) {
-            let mut twos = set_of(self.edges(node).iter().flat_map(|(two, _)| both(*two)));
+            let next = self.edges(node);
+            let mut twos = set_of(next.iter().flat_map(|(two, _)| self.both(*two)));
             // After a word of one letter: of a phrase, or a phrase of its own.
-            if in_set(&twos, GAP) || !self.owners(node).is_empty() {
+            if next.iter().any(|(two, _)| *two == GAP) || !self.owners(node).is_empty() {
                 gaps().for_each(|gap| put(&mut twos, gap));
             }
-            pairs.push((set_of(both(one)), twos));
+            pairs.push((set_of(self.both(one)), twos));
         }
         pairs
     }
 
-    /// Where a walk from `at` begins, where `opening` is the fold; nowhere if no phrase begins there. Never wrongly nowhere.
-    #[inline]
-    pub(super) fn door(&self, view: View<'_>, at: usize, opening: Option<Opening>) -> Option<Door> {
-        let Some(opening) = opening else { return self.may_begin_slowly(view, at).then_some(Door::ROOT) };
-        // Of a gap of more than one byte only the walk knows the length: what stands before its second byte counts.
-        let plain = opening.up_to_second_gap();
-        let begun = match plain {
-            OPENING if self.openings.has(opening.folded) => self.doors.get(opening.folded),
-            OPENING => None,
-            _ => self.starts.has(opening.first(plain)).then_some(Door::ROOT),
-        };
-        begun.or_else(|| opening.any_end(plain, |key| self.short.has(key)).then_some(Door::ROOT))
-    }
-
-    /// Whether a phrase may begin at the end of the text, and where it is not ASCII.
-    fn may_begin_slowly(&self, view: View<'_>, at: usize) -> bool {
-        if !view.last && at + HEAD > view.bytes.len() {
-            return true;
-        }
-        let head = u64::from(head(view.bytes, at));
-        self.heads.has(head)
-    }
-
     fn edges(&self, node: u32) -> &[(u8, u32)] {
-        let from = self.nodes.get(node as usize).map_or(0, |n| n.0 as usize);
-        let to = self.nodes.get(node as usize + 1).map_or(0, |n| n.0 as usize);
-        self.edges.get(from..to).unwrap_or_default()
+        match self.nodes.get(node as usize..) {
+            Some([node, next, ..]) => self.edges.get(node.edges as usize..next.edges as usize).unwrap_or_default(),
+            _ => &[],
+        }
     }
 
     fn owners(&self, node: u32) -> &[Owner] {
-        let from = self.nodes.get(node as usize).map_or(0, |n| n.1 as usize);
-        let to = self.nodes.get(node as usize + 1).map_or(0, |n| n.1 as usize);
-        self.owners.get(from..to).unwrap_or_default()
-    }
-
-    fn step(&self, node: u32, byte: u8) -> Option<u32> {
-        let edges = self.edges(node);
-        if edges.len() > 8 {
-            return edges.binary_search_by_key(&byte, |e| e.0).ok().and_then(|at| edges.get(at)).map(|e| e.1);
+        match self.nodes.get(node as usize..) {
+            Some([node, next, ..]) => self.owners.get(node.owners as usize..next.owners as usize).unwrap_or_default(),
+            _ => &[],
         }
-        edges.iter().find(|e| e.0 == byte).map(|e| e.1)
     }
 
-    /// Follows the text from `start`, where a word begins, through its door, and gives every phrase found there with its
-    /// end, shorter ones first. Nothing is given by an open walk. Counts its steps.
+    #[inline]
+    fn step(&self, node: u32, class: u8) -> Option<u32> {
+        let row = self.nodes.get(node as usize)?.row as usize;
+        if row == 0 {
+            return self.edges(node).iter().find(|edge| edge.0 == class).map(|edge| edge.1);
+        }
+        self.rows.get((row - 1) * self.bytes.len() + usize::from(class)).copied().filter(|next| *next != 0)
+    }
+
+    /// Follows the text from `start`, where a word begins, and gives every phrase found there with its end, shorter ones
+    /// first. Nothing is given by an open walk. Counts its steps.
     pub(super) fn walk(
         &self,
         view: View<'_>,
-        (start, door): (usize, Door),
+        start: usize,
         found: &mut Vec<(Owner, usize)>,
         steps: &mut u64,
+        holds: impl Fn(Owner) -> bool,
     ) -> Walk {
         let bytes = view.bytes;
         let begin = start - view.base;
-        let mut at = begin + door.bytes;
-        let mut node = door.node;
+        let mut at = begin;
+        let mut node = 0;
         found.clear();
         let open = loop {
             let Some(&byte) = bytes.get(at) else {
@@ -320,9 +290,10 @@ impl Tree {
                 found.extend(self.owners(node).iter().map(|owner| (*owner, view.base + at)));
                 break false;
             };
-            let mut gap = gap_at(bytes, at);
+            let class = self.classes.get(usize::from(byte)).copied().unwrap_or_default();
+            let mut gap = if byte.is_ascii() { usize::from(class == GAP) } else { gap_at(bytes, at) };
             if gap == 0 {
-                match self.step(node, byte.to_ascii_lowercase()) {
+                match self.step(node, class) {
                     Some(next) => node = next,
                     None => break false,
                 }
@@ -342,31 +313,10 @@ impl Tree {
             node = next;
         };
         *steps += (at - begin) as u64;
-        if open {
-            found.clear();
-            return Walk::Open;
+        if !open {
+            return Walk::Done;
         }
-        Walk::Done
+        let ended = found.drain(..).any(|(owner, _)| holds(owner));
+        Walk::Open { holds: ended || self.nodes.get(node as usize).is_some_and(|node| node.holds) }
     }
-}
-
-/// Fewer bytes than an opening has, as [`Opening::first`] gives them.
-fn short_key(bytes: &[u8]) -> u64 {
-    bytes.iter().rev().fold(0, |key, byte| key << 8 | u64::from(*byte))
-}
-
-/// Bytes of a head.
-const HEAD: usize = 4;
-
-/// The first four bytes of the word at `at`, folded; what follows the word counts as blanks.
-fn head(bytes: &[u8], at: usize) -> u32 {
-    let mut key = 0x2020_2020;
-    for (shift, place) in (at..at + HEAD).enumerate() {
-        let Some(&byte) = bytes.get(place) else { break };
-        if gap_at(bytes, place) > 0 {
-            break;
-        }
-        key = key & !(0xFF << (8 * shift)) | u32::from(byte.to_ascii_lowercase()) << (8 * shift);
-    }
-    key
 }

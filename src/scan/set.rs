@@ -149,7 +149,7 @@ impl Scanner {
             weigh(&topic.label, &topic.weighted, first, &mut phrases)?;
         }
         let dictionary = Dictionary::new(phrases.iter().flat_map(|(words, _)| words).map(Vec::as_slice));
-        let tree = Tree::new(&phrases);
+        let tree = Tree::new(&phrases, |owner| rules.holds(owner));
         let filter = Filter::new(&machines, &patterns, &tree);
         let is_guarded =
             |index: &u32| machines.get(*index as usize).is_some_and(|m| m.as_ref().is_some_and(|m| m.guard.is_some()));

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use super::pattern::{Weighted, Window};
+use super::phrase::Owner;
 use super::regex::View;
 
 /// Most bytes of a sentence: text without ends counts as sentences of this length.
@@ -48,6 +49,13 @@ impl Rules {
         self.rules.push(Rule { target, threshold, window: weighted.window });
         self.groups.extend(weighted.groups.iter().map(|group| (rule, group.weight)));
         first
+    }
+
+    /// Whether text is held back for a phrase: it may be a hit. Topics are told at the end of a text alone.
+    pub(super) fn holds(&self, owner: Owner) -> bool {
+        let Owner::Group(group) = owner else { return true };
+        let rule = self.groups.get(group as usize).and_then(|(rule, _)| self.rules.get(*rule as usize));
+        rule.is_none_or(|rule| matches!(rule.target, Target::Pattern(_)))
     }
 }
 

@@ -379,6 +379,31 @@ fn phrases_are_whole_words_with_flexible_gaps() {
 }
 
 #[test]
+fn what_can_only_become_a_topic_holds_nothing_back() {
+    let text = "In breach of contract: a court of law, or of law and order? A breach of con men, no breach of con";
+    let law = weighted(
+        &[(1, &["breach of contract", "court of law"]), (1, &["of law"]), (1, &["breach of con men and women"])],
+        2,
+        Window::Text,
+    );
+    let topic = Topic { label: "topic.law".into(), pack: "own".into(), weighted: law };
+    let alone = Scanner::new(Vec::new(), vec![topic.clone()]).unwrap();
+    let mut stream = Plain::new(&alone);
+    for (at, c) in text.char_indices() {
+        let safe = stream.push(c.encode_utf8(&mut [0; 4]), &mut Vec::new());
+        assert_eq!(safe, at + 1, "{:?} waits", &text[safe..=at]);
+    }
+    stream.finish(&mut Vec::new());
+    assert_eq!(stream.1.state.topics(), [(0, 3)]);
+    // What begins within such a phrase waits as ever, and is found wherever the text is cut.
+    let both =
+        Arc::new(Scanner::new(vec![phrases(&["of con", "law and order", "of law and"]), regex("con m")], vec![topic]).unwrap());
+    let found: Vec<&str> = scan(&both, text).iter().map(|hit| &text[hit.start..hit.end]).collect();
+    assert_eq!(found, ["of law and", "of con", "con m", "of con"]);
+    every_single_cut(&both, text);
+}
+
+#[test]
 fn what_cannot_be_built_is_refused_with_its_reason() {
     let code = |p: Pattern| Scanner::check(&p).map_err(|e| e.code);
     assert_eq!(code(regex("a+")), Err("regex_unbounded"));

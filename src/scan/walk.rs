@@ -6,15 +6,14 @@
 
 use crate::base::limits::HITS_MAX;
 
-use super::ahead::PAIR;
 use super::bucket::Bucket;
 use super::check;
 use super::context;
-use super::opening::{DIGITS_WITHIN, Opening, next_digit};
 use super::pattern::{Kind, Pattern};
-use super::phrase::{Door, Owner, Walk, gap_at, gap_before};
+use super::phrase::{Owner, Walk, gap_at, gap_before};
 use super::regex::{Machine, Run, View, is_word};
 use super::set::Scanner;
+use super::shape::Shape;
 use super::span::Hit;
 use super::tally::{self, Sums};
 
@@ -44,14 +43,13 @@ pub(super) struct State {
     /// Per guarded pattern the place from which it is still to be looked for.
     guarded: Vec<usize>,
     waiting: Vec<(u32, Run)>,
-    phrase_waits: Option<usize>,
+    /// Where the earliest phrase begins that waits for text, and whether text is held back for it.
+    phrase_waits: Option<(usize, bool)>,
     frontier: usize,
     longs: Vec<Long>,
     pending: Vec<Hit>,
     found: Vec<(Owner, usize)>,
     sums: Sums,
-    /// No digit stands between the last place that was tried and this one.
-    digit: usize,
     given: usize,
     /// Patterns whose long hit fell to the ceiling: its pieces fall with it.
     muted: Vec<u32>,
@@ -76,14 +74,15 @@ impl State {
         self.pending.clear();
         self.muted.clear();
         self.phrase_waits = None;
-        (self.frontier, self.digit, self.given, self.more, self.starved, self.steps) = (0, 0, 0, 0, false, 0);
+        (self.frontier, self.given, self.more, self.starved, self.steps) = (0, 0, 0, false, 0);
     }
 
     /// The earliest byte that must still be at hand.
     pub(super) fn needs(&self, open: usize) -> usize {
         let close = self.longs.iter().map(|long| long.close_from).min().unwrap_or(usize::MAX);
         let behind = check::CONTEXT.max(context::BEFORE + 1);
-        open.min(self.frontier).min(close).min(self.sums.needs()).saturating_sub(behind)
+        let phrase = self.phrase_waits.map_or(usize::MAX, |(at, _)| at);
+        open.min(self.frontier).min(close).min(phrase).min(self.sums.needs()).saturating_sub(behind)
     }
 
     /// The topics over their thresholds, with their largest sums.
@@ -97,14 +96,16 @@ impl State {
         self.take_up_waiting(scanner, view);
         self.take_up_phrases(scanner, view);
         let from = self.frontier - view.base;
-        scanner.filter.candidates(view.bytes, from, |at, bucket| self.try_place(scanner, view, at, bucket));
+        let filter = &scanner.filter;
+        filter.candidates(view.bytes, from, view.last, |at, shape, bucket| self.try_place(scanner, view, at, shape, bucket));
         let mut open = self.last_byte(scanner, view);
         for index in 0..scanner.guarded.len() {
             open = open.min(self.guarded(scanner, view, index));
         }
-        open = self.waiting.iter().map(|(_, run)| run.start).chain(self.phrase_waits).fold(open, usize::min);
+        let held = self.held_by_phrase(scanner, view);
+        open = self.waiting.iter().map(|(_, run)| run.start).chain(held).fold(open, usize::min);
         if !view.last {
-            let counted = self.phrase_waits.unwrap_or(self.frontier).min(self.frontier);
+            let counted = self.phrase_waits.map_or(self.frontier, |(at, _)| at).min(self.frontier);
             self.sums.look_for_end(view, counted.min((view.end() + 1).saturating_sub(tally::AHEAD)));
         }
         self.give(open, view.last, hits);
@@ -113,28 +114,13 @@ impl State {
 
     /// Tries what may begin at a place of what has arrived.
     #[inline(never)]
-    fn try_place(&mut self, scanner: &Scanner, view: View<'_>, at: usize, bucket: &Bucket) {
-        let (start, opening) = (view.base + at, Opening::at(view.bytes, at));
-        if bucket.phrase
-            && let Some(door) = scanner.tree.door(view, at, opening)
-        {
-            self.try_phrase(scanner, view, start, door);
+    fn try_place(&mut self, scanner: &Scanner, view: View<'_>, at: usize, shape: Shape, bucket: &Bucket) {
+        let start = view.base + at;
+        if bucket.phrase {
+            self.try_phrase(scanner, view, start);
         }
-        if bucket.words.is_empty() {
-            return;
-        }
-        if self.digit < start {
-            self.digit = view.base + next_digit(view.bytes, at);
-        }
-        let bare = self.digit >= start + DIGITS_WITHIN || view.last && self.digit == view.end();
-        if bare && bucket.without_digits.is_empty() {
-            return;
-        }
-        // Where the word at hand ends tells most: few expressions go on behind a short one.
-        let telling = opening.map_or(0, |opening| opening.gap_from(PAIR) - PAIR);
-        scanner
-            .filter
-            .beginning(view.bytes, at, (bucket, bare), telling, |pattern| self.try_pattern(scanner, view, pattern, start));
+        let begin = |pattern| self.try_pattern(scanner, view, pattern, start);
+        scanner.filter.beginning(view.bytes, at, (bucket, shape), begin);
     }
 
     /// Tries an unguarded pattern at a place where it may begin, if what stands there lets it.
@@ -172,8 +158,8 @@ impl State {
         }
         if bucket.phrase && gap_before(view, last) {
             if view.last {
-                self.try_phrase(scanner, view, last, Door::ROOT);
-            } else {
+                self.try_phrase(scanner, view, last);
+            } else if self.may_hold(scanner, view, last) {
                 open = last;
             }
         }
@@ -379,31 +365,52 @@ impl State {
 
     /// Goes on with a phrase that waits.
     fn take_up_phrases(&mut self, scanner: &Scanner, view: View<'_>) {
-        let Some(from) = self.phrase_waits.take() else { return };
+        let Some((from, _)) = self.phrase_waits.take() else { return };
         for start in from..self.frontier {
             if self.phrase_waits.is_some() {
                 return;
             }
-            let at = start - view.base;
-            if gap_at(view.bytes, at) == 0
-                && let Some(door) = scanner.tree.door(view, at, Opening::at(view.bytes, at))
-            {
-                self.try_phrase(scanner, view, start, door);
+            if gap_at(view.bytes, start - view.base) == 0 {
+                self.try_phrase(scanner, view, start);
             }
         }
     }
 
-    /// Tries all phrases at one place, through its door.
-    fn try_phrase(&mut self, scanner: &Scanner, view: View<'_>, start: usize, door: Door) {
+    /// Where a phrase begins, of those that wait, for which text is held back. What begins behind the first one that waits is
+    /// decided after that one; if none is held back for that one, it is looked ahead.
+    fn held_by_phrase(&mut self, scanner: &Scanner, view: View<'_>) -> Option<usize> {
+        match self.phrase_waits? {
+            (at, true) => Some(at),
+            (at, false) => (at + 1..self.frontier).find(|start| {
+                gap_at(view.bytes, start - view.base) == 0 && gap_before(view, *start) && self.may_hold(scanner, view, *start)
+            }),
+        }
+    }
+
+    /// Whether a phrase that text is held back for stands at a place, or could.
+    fn may_hold(&mut self, scanner: &Scanner, view: View<'_>, start: usize) -> bool {
+        let holds = |owner| scanner.rules.holds(owner);
+        match scanner.tree.walk(view, start, &mut self.found, &mut self.steps, holds) {
+            Walk::Done => self.found.iter().any(|(owner, _)| holds(*owner)),
+            Walk::Open { holds } => holds,
+        }
+    }
+
+    /// Tries all phrases at one place.
+    fn try_phrase(&mut self, scanner: &Scanner, view: View<'_>, start: usize) {
         if self.phrase_waits.is_some() || !gap_before(view, start) {
             return;
         }
-        let mut found = std::mem::take(&mut self.found);
-        if scanner.tree.walk(view, (start, door), &mut found, &mut self.steps) == Walk::Open {
-            self.phrase_waits = Some(start);
+        let holds = |owner| scanner.rules.holds(owner);
+        if let Walk::Open { holds } = scanner.tree.walk(view, start, &mut self.found, &mut self.steps, holds) {
+            self.phrase_waits = Some((start, holds));
         }
+        if self.found.is_empty() {
+            return;
+        }
+        let mut found = std::mem::take(&mut self.found);
         // Longest first: a pattern takes one match at a place.
-        for &(owner, end) in found.iter().rev() {
+        for (owner, end) in found.drain(..).rev() {
             let pattern = match owner {
                 Owner::Pattern(pattern) => Some(pattern),
                 Owner::Group(group) => self.sums.count(&scanner.rules, view, group, start),

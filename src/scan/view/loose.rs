@@ -29,11 +29,13 @@ pub(super) fn read(text: &str, dictionary: &Dictionary, plain: &mut String, map:
     let bytes = text.as_bytes();
     let mut at = 0;
     while at < bytes.len() {
-        let (mut len, mut kinds) = (0, 0);
-        while let Some(kind) = bytes.get(at + len).map(|byte| kind(*byte)).filter(|kind| *kind != 0) {
+        let mut kinds = 0;
+        let goes_on = |byte: &&u8| {
+            let kind = kind(**byte);
             kinds |= kind;
-            len += 1;
-        }
+            kind != 0
+        };
+        let len = bytes.get(at..).unwrap_or_default().iter().take_while(goes_on).count();
         at += match (len, kinds) {
             (0, _) => 1,
             (1, _) => reading.held_apart(at).unwrap_or(1),
