@@ -4,7 +4,8 @@
 //! service without the layer says what of that is not ours. Then one answer is written delta by delta, as models cut text, and
 //! for each it is noted whether all its bytes have left when the next one has been written.
 //!
-//! `cargo bench --bench live` prints both.
+//! `cargo bench --bench live` prints both; with `SERVANDA_DELTAS=FILE`, in which each line is a JSON list of the deltas of a
+//! recorded stream, the latter for those too.
 
 #![allow(
     missing_docs,
@@ -216,23 +217,23 @@ fn said(events: &[u8]) -> String {
 }
 
 /// Of the deltas of an answer, how many have left whole when the next has been written; and the most bytes of text that waited.
-async fn timely<S, B>(service: &S, writers: &mut mpsc::Receiver<mpsc::Sender<Bytes>>) -> (usize, usize, usize)
+async fn timely<S, B, T>(service: &S, writers: &mut mpsc::Receiver<mpsc::Sender<Bytes>>, deltas: &[T]) -> (usize, usize, usize)
 where
     S: Service<Request<Full<Bytes>>, Response = Response<B>> + Clone,
     S::Error: std::fmt::Debug,
     B: Body<Data = Bytes> + Unpin,
+    T: std::ops::Deref<Target = str>,
 {
     let mut stream = open(service, writers).await;
-    let tokens = tokens(TEXT);
     let (mut written, mut left, mut in_time, mut most) = (0, 0, 0, 0);
-    for token in &tokens {
+    for delta in deltas {
         let before = written;
-        written += token.len();
-        left += said(&stream.step(token).await).len();
+        written += delta.len();
+        left += said(&stream.step(delta).await).len();
         in_time += usize::from(left >= before);
         most = most.max(written - left);
     }
-    (in_time, tokens.len(), most)
+    (in_time, deltas.len(), most)
 }
 
 fn main() {
@@ -254,10 +255,24 @@ fn main() {
         let without = memory(&bare, &mut writers).await;
         let with = memory(&guarded, &mut writers).await;
         println!("memory of a live stream, of {STREAMS} after {DELTAS} deltas: {} bytes", with - without);
-        let (in_time, all, most) = timely(&guarded, &mut writers).await;
-        let share = 100.0 * in_time as f64 / all as f64;
-        println!("deltas that have left when the next is written: {in_time} of {all}, {share:.1} %");
+        let share = |(in_time, all, _): (usize, usize, usize)| 100.0 * in_time as f64 / all as f64;
+        let own = timely(&guarded, &mut writers, &tokens(TEXT)).await;
+        let (in_time, all, most) = own;
+        println!("deltas that have left when the next is written: {in_time} of {all}, {:.1} %", share(own));
         println!("most text that waited: {most} bytes (`check` says at most {hold_back})");
+        // Streams as they were recorded: a JSON list of deltas a line.
+        if let Some(file) = std::env::var_os("SERVANDA_DELTAS") {
+            let text = std::fs::read_to_string(file).unwrap();
+            let (mut sum, mut streams) = ((0, 0, 0), 0);
+            for line in text.lines() {
+                let deltas: Vec<String> = serde_json::from_str(line).unwrap();
+                let (in_time, all, most) = timely(&guarded, &mut writers, &deltas).await;
+                sum = (sum.0 + in_time, sum.1 + all, sum.2.max(most));
+                streams += 1;
+            }
+            let (in_time, all, most) = sum;
+            println!("of {streams} recorded streams: {in_time} of {all}, {:.1} %; most that waited: {most} bytes", share(sum));
+        }
     });
     log.close().unwrap();
 }

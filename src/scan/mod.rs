@@ -5,7 +5,8 @@
 //! longest, and a match that its second opinion refuses is no match: the search goes on at the next byte.
 //!
 //! The pass looks at each byte once, in a table of where anything can begin; what can
-//! begin is tried there, after a look at a few telling bytes ahead, with an automaton of its own, which dies at the first byte that fits no longer.
+//! begin is tried there, after a look at where the word at hand ends and at a few telling bytes ahead, with an automaton of its own, which
+//! dies at the first byte that fits no longer.
 //! Steps read in vain have a budget, so that no text takes more than linear time; a text on which a pattern
 //! ran out of it says so. It stays the reference for faster ones.
 //!

@@ -4,6 +4,8 @@
 mod answers;
 mod disguise;
 mod head;
+mod index;
+mod streams;
 
 use bytes::Bytes;
 use http::Request;

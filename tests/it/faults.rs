@@ -5,12 +5,14 @@
 use std::fs;
 use std::path::Path;
 
+use crate::support::named::{Named, there};
+
 /// How far a case is tested.
 enum Now {
     /// By these tests: file below the root of the project, and name.
-    Tested(&'static [(&'static str, &'static str)]),
+    Tested(&'static [Named]),
     /// In part, by these tests; what is left, and what it waits for.
-    Part(&'static [(&'static str, &'static str)], &'static str),
+    Part(&'static [Named], &'static str),
     /// Not at all, and what it waits for.
     Waits(&'static str),
 }
@@ -47,14 +49,14 @@ const SERVERS: &str = "tests/it/sinks/servers.rs";
 const SECOND: &str = "tests/it/mutations.rs";
 const SYSCALLS: &str = "tests/it/syscalls.rs";
 
-const AGREE: (&str, &str) = (SECOND, "a_second_verifier_agrees_on_changed_evidence");
-const DYING: (&str, &str) = (LOG, "dying_at_any_call_loses_nothing_acknowledged");
-const POWER: (&str, &str) = (LOG, "power_cuts_lose_nothing_acknowledged");
-const FAULTS: (&str, &str) = (LOG, "faults_lose_nothing_acknowledged");
-const BROKEN_OFF: (&str, &str) = (OUTAGE, "broken_off_anywhere_a_folder_keeps_what_it_promised");
-const FAILING: (&str, &str) = (SYSCALLS, "a_call_that_fails_anywhere_loses_nothing_acknowledged_and_is_told");
-const TRAPS: (&str, &str) = (NOTE, "traps");
-const WRONG: (&str, &str) = (VERIFY, "the_first_wrong_index_is_named");
+const AGREE: Named = (SECOND, "a_second_verifier_agrees_on_changed_evidence");
+const DYING: Named = (LOG, "dying_at_any_call_loses_nothing_acknowledged");
+const POWER: Named = (LOG, "power_cuts_lose_nothing_acknowledged");
+const FAULTS: Named = (LOG, "faults_lose_nothing_acknowledged");
+const BROKEN_OFF: Named = (OUTAGE, "broken_off_anywhere_a_folder_keeps_what_it_promised");
+const FAILING: Named = (SYSCALLS, "a_call_that_fails_anywhere_loses_nothing_acknowledged_and_is_told");
+const TRAPS: Named = (NOTE, "traps");
+const WRONG: Named = (VERIFY, "the_first_wrong_index_is_named");
 
 const AGAIN: &str = "fetching it again without a command";
 const FLEET: &str = "the fleet log and witnesses";
@@ -424,15 +426,7 @@ fn every_case_is_tested_or_says_what_it_waits_for() {
                 continue;
             }
         };
-        assert!(!tests.is_empty(), "case {number}");
-        for (file, name) in tests {
-            let text = fs::read_to_string(root.join(file)).unwrap_or_default();
-            let place = text.find(&format!("fn {name}("));
-            let marked = place.is_some_and(|at| {
-                text[..at].lines().rev().take(2).any(|line| line.contains("test]") || line.contains("[tokio::test"))
-            });
-            assert!(marked, "case {number}, {title}: there is no test {name} in {file}");
-        }
+        there(&format!("case {number}, {title}"), tests);
     }
     println!("{tested} tested, {part} in part, {waiting} waiting");
     let page = fs::read_to_string(root.join("src/docs/evidence.md")).unwrap();

@@ -18,7 +18,7 @@ use crate::support::upstream::{Pace, Pieces, paced};
 use crate::support::written::written;
 
 /// The answer to a chat as the guard hands it on, and the end at which the upstream writes.
-async fn answer(route: Route, content_type: &'static str, log: Option<&Log>) -> (Pace, Response<GuardedBody<Pieces>>) {
+pub(crate) async fn answer(route: Route, content_type: &'static str, log: Option<&Log>) -> (Pace, Response<GuardedBody<Pieces>>) {
     let (pace, pieces) = paced();
     let mut pieces = Some(pieces);
     let upstream = tower::service_fn(move |_: Request<GuardedBody<Full<Bytes>>>| {
@@ -72,7 +72,7 @@ async fn read(response: &mut Response<GuardedBody<Pieces>>, start: Instant) -> (
     (start.elapsed().as_secs(), String::from_utf8(frame.into_data().unwrap().to_vec()).unwrap())
 }
 
-fn text(text: &str) -> String {
+pub(crate) fn text(text: &str) -> String {
     chunk(0, &json!({"content": text}), None)
 }
 

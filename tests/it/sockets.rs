@@ -15,7 +15,7 @@ use crate::support::client::{body, http1, http2, post};
 use crate::support::running::Running;
 use crate::support::upstream::Upstream;
 
-async fn before(upstream: &Upstream, more: &str) -> (PassThrough, SocketAddr) {
+pub(crate) async fn before(upstream: &Upstream, more: &str) -> (PassThrough, SocketAddr) {
     let listen = format!("{{bind: '127.0.0.1:0', lane: inbound, upstream: '{}'}}", upstream.url());
     let (config, _) = Config::parse(&format!("version: 1\nlisten: [{listen}]\n{more}\n"), Path::new(""));
     let proxy = PassThrough::start(&config.unwrap()).await.unwrap();
