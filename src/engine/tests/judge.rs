@@ -241,7 +241,7 @@ fn what_was_judged_before_is_rewritten_again_and_counts_for_nothing() {
 #[test]
 fn what_was_rewritten_stays_so_when_the_rule_does_not_apply_any_more() {
     let text = "  - {id: pii, dimension: safety, severity: major, at: request, where: 'time.hour == 5', act: redact, check: {match: [pii]}}\n\
-         \x20 - {id: other, dimension: safety, severity: major, at: request, lane: [tools], act: redact, check: {match: [own.rival]}}\n";
+         \x20 - {id: other, dimension: safety, severity: major, at: request, lane: [inbound], act: redact, check: {match: [own.rival]}}\n";
     let program = program(text);
     let mut bench = Bench::new(&program);
     let said = EventText::new("1234-5678, Globex");
