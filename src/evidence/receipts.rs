@@ -135,10 +135,11 @@ impl Receipts {
     }
 
     fn answer(&self, ask: Ask, leaf: Digest, index: Option<u64>, key: &SigningKey) {
-        let index = index.filter(|_| ask.level == Level::Durable);
+        let Ask { record, level, keeper, .. } = ask;
+        let index = index.filter(|_| level == Level::Durable);
         let passed_us = self.clock.steady_ns().saturating_sub(self.start_ns) / 1000;
         let time_us = self.start_us.saturating_add_unsigned(passed_us);
-        let receipt = Receipt { record: ask.record, log: self.log.clone(), leaf, index, time_us };
-        ask.keeper.keep(issue(receipt, key, &self.delegation));
+        let receipt = Receipt { record, log: self.log.clone(), leaf, index, time_us };
+        keeper.keep(issue(receipt, key, &self.delegation));
     }
 }
