@@ -58,12 +58,20 @@ pub(crate) struct Receipts {
 
 impl Receipts {
     pub(crate) fn new(log: String, delegation: String, clock: SharedClock) -> Self {
-        let (start_us, start_ns) = (clock.wall_us(), clock.steady_ns());
-        Self { log, delegation, clock, start_us, start_ns, recent: VecDeque::new(), waiting: BTreeMap::new(), asks: 0 }
+        Self {
+            start_us: clock.wall_us(),
+            start_ns: clock.steady_ns(),
+            log,
+            delegation,
+            clock,
+            recent: VecDeque::new(),
+            waiting: BTreeMap::new(),
+            asks: 0,
+        }
     }
 
-    /// Answers an ask, or lets it wait. `taken` are the records that were taken in and are not on disk.
-    pub(crate) fn ask(&mut self, ask: Ask, mut taken: impl Iterator<Item = (RecordId, Digest)>, key: &SigningKey) {
+    /// Answers an ask, or lets it wait. `waits` are the records that were taken in and are not on disk.
+    pub(crate) fn ask(&mut self, ask: Ask, mut waits: impl Iterator<Item = (RecordId, Digest)>, key: &SigningKey) {
         let written = match ask.known {
             Known::Proven(index, leaf) => Some((index, leaf)),
             _ => self.recent.iter().rev().find(|written| written.id == ask.record).map(|written| (written.index, written.leaf)),
@@ -71,8 +79,7 @@ impl Receipts {
         if let Some((index, leaf)) = written {
             return self.answer(ask, leaf, Some(index), key);
         }
-        let taken = taken.find(|(id, _)| *id == ask.record);
-        match taken {
+        match waits.find(|(id, _)| *id == ask.record) {
             Some((_, leaf)) if ask.level == Level::Signed => self.answer(ask, leaf, None, key),
             // It is on its way.
             Some(_) => self.wait(ask),
