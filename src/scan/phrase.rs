@@ -188,7 +188,9 @@ impl Tree {
                 owners.push((end, *owner));
             }
             if holds(*owner) {
-                nodes.iter().for_each(|node| holding.get_mut(*node as usize).into_iter().for_each(|holds| *holds = true));
+                for node in &nodes {
+                    holding.get_mut(*node as usize).into_iter().for_each(|holds| *holds = true);
+                }
             }
         }
         let (edges, edges_from) = by_node(&edges, count as usize);
@@ -209,7 +211,9 @@ impl Tree {
                 continue;
             }
             let mut row = vec![0; width];
-            edges.iter().for_each(|(class, next)| row.get_mut(usize::from(*class)).into_iter().for_each(|slot| *slot = *next));
+            for (class, next) in edges {
+                row.get_mut(usize::from(*class)).into_iter().for_each(|slot| *slot = *next);
+            }
             self.rows.extend(row);
             let number = (self.rows.len() / width) as u32;
             self.nodes.get_mut(node).into_iter().for_each(|node| node.row = number);
