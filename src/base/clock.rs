@@ -62,7 +62,8 @@ impl Clock for SystemClock {
 #[cfg(any(test, feature = "testing"))]
 #[derive(Debug, Default)]
 pub struct ManualClock {
-    wall_us: std::sync::atomic::AtomicI64,
+    /// What the wall time is at a steady time of zero, so that both move on in one step.
+    zero_us: std::sync::atomic::AtomicI64,
     steady_ns: std::sync::atomic::AtomicU64,
 }
 
@@ -71,27 +72,25 @@ impl ManualClock {
     /// A clock that shows `wall_us` and a steady time of zero.
     pub fn at(wall_us: i64) -> Self {
         let clock = Self::default();
-        clock.wall_us.store(wall_us, std::sync::atomic::Ordering::SeqCst);
+        clock.set_wall_us(wall_us);
         clock
     }
 
     /// Moves both times on by `us` microseconds.
     pub fn advance_us(&self, us: u64) {
-        use std::sync::atomic::Ordering::SeqCst;
-        self.wall_us.fetch_add(i64::try_from(us).unwrap_or(i64::MAX), SeqCst);
-        self.steady_ns.fetch_add(us.saturating_mul(1_000), SeqCst);
+        self.steady_ns.fetch_add(us.saturating_mul(1_000), std::sync::atomic::Ordering::SeqCst);
     }
 
     /// Sets the wall time alone, as an operator or NTP would.
     pub fn set_wall_us(&self, wall_us: i64) {
-        self.wall_us.store(wall_us, std::sync::atomic::Ordering::SeqCst);
+        self.zero_us.store(wall_us.saturating_sub_unsigned(self.steady_ns() / 1_000), std::sync::atomic::Ordering::SeqCst);
     }
 }
 
 #[cfg(any(test, feature = "testing"))]
 impl Clock for ManualClock {
     fn wall_us(&self) -> i64 {
-        self.wall_us.load(std::sync::atomic::Ordering::SeqCst)
+        self.zero_us.load(std::sync::atomic::Ordering::SeqCst).saturating_add_unsigned(self.steady_ns() / 1_000)
     }
 
     fn steady_ns(&self) -> u64 {

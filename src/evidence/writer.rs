@@ -37,6 +37,8 @@ use crate::seal::{Digest, SigningKey};
 
 /// A wall clock that moves apart from the steady one by more has jumped.
 const STEP_US: i64 = 2_000_000;
+/// Two looks at a clock within less are one.
+const AT_ONCE_NS: u64 = 100_000_000;
 /// So long a group is given to grow, unless somebody waits for it.
 const LINGER: Duration = Duration::from_millis(5);
 /// So long behind a group more is expected.
@@ -95,7 +97,7 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) fn new(setup: Setup, shared: Arc<Shared>, spool: Spool) -> Self {
         let now = shared.clock.steady_ns();
-        let drift_us = drift(&shared);
+        let (drift_us, _) = drift(&shared);
         Self {
             setup,
             shared,
@@ -371,8 +373,8 @@ impl Writer {
     /// Gaps, clock, heartbeat, head: what the cadence asks for.
     fn keep_house(&mut self) -> Result<(), LogError> {
         self.declare_gaps()?;
-        let drift = drift(&self.shared);
-        let delta = drift.saturating_sub(self.drift_us);
+        let (drift, at_once) = drift(&self.shared);
+        let delta = if at_once { drift.saturating_sub(self.drift_us) } else { 0 };
         if delta.abs() > STEP_US {
             self.drift_us = drift;
             self.append(Record::from(ClockStep { delta_us: Int::saturating(delta), ..ClockStep::default() }))?;
@@ -584,7 +586,12 @@ impl Writer {
     }
 }
 
-/// Wall minus steady time.
-fn drift(shared: &Shared) -> i64 {
-    shared.clock.wall_us().saturating_sub(i64::try_from(shared.clock.steady_ns() / 1000).unwrap_or(i64::MAX))
+/// Wall minus steady time, and whether both were read at once: where time went by between, as when the process was stopped
+/// there, a difference is no step of a clock, and the next look tells.
+fn drift(shared: &Shared) -> (i64, bool) {
+    let before = shared.clock.steady_ns();
+    let wall = shared.clock.wall_us();
+    let after = shared.clock.steady_ns();
+    let at_once = after.saturating_sub(before) < AT_ONCE_NS;
+    (wall.saturating_sub(i64::try_from(after / 1000).unwrap_or(i64::MAX)), at_once)
 }

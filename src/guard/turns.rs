@@ -1,7 +1,7 @@
 //! The turns that were judged in earlier exchanges, and what was decided of each.
 //!
 //! A chat client sends its whole conversation with every request. A turn is known again by the keyed hash of the
-//! conversation up to and with it ([`Chain`]), so that a text vouches for nothing but itself at its place. Promises:
+//! conversation up to and with it (`Chain`), so that a text vouches for nothing but itself at its place. Promises:
 //! a bounded table, at whose ceiling the older half goes, and what is forgotten is judged as new; a lock is held for
 //! an access to a map; nothing of a text can be told from what is kept, and without the process's key no turn can be
 //! made to look like another. It will not judge, and is not told of what is not judged to its end.
