@@ -186,8 +186,8 @@ pub(crate) fn recover(files: &dyn Files, dir: &Path, boot: &str, attic: &Path) -
         }
         let end = if segment::header_fits(&file, &log, *first) {
             walk(&file, HEADER, *first, next, &mut contents)
-        } else if let Some(frame) =
-            segment::resync(&file, HEADER, *first).filter(|frame| at + 1 < segments.len() || !is_last_group(&file, frame.at))
+        } else if let Some(frame) = segment::resync(&file, HEADER, *first)
+            .filter(|frame| at + 1 < segments.len() || !is_last_write(&file, frame.at, *first))
         {
             contents.holes = true;
             walk(&file, frame.at, *first, next, &mut contents)
@@ -242,7 +242,7 @@ fn walk(file: &[u8], from: usize, first: u64, next: Option<u64>, contents: &mut 
             }
             Step::End => return Walk { end: at, hole },
             Step::Bad => match segment::resync(file, at, index) {
-                Some(frame) if next.map_or_else(|| !is_last_group(file, frame.at), |next| frame.index < next) => {
+                Some(frame) if next.map_or_else(|| !is_last_write(file, frame.at, first), |next| frame.index < next) => {
                     hole = true;
                     contents.holes = true;
                     at = frame.at;
@@ -253,11 +253,11 @@ fn walk(file: &[u8], from: usize, first: u64, next: Option<u64>, contents: &mut 
     }
 }
 
-/// Whether all that is sound from here on belongs to one group. The sectors of a group that was never
-/// synced may reach the disk in any order, and nobody was told that it is there: it is a torn tail, not
-/// damage. Once a group was synced, another group or a head follows before long.
-fn is_last_group(file: &[u8], from: usize) -> bool {
-    let (mut at, mut committed) = (from, false);
+/// Whether all that is sound from here on belongs to one write: a group, or the head that a segment begins with. The sectors
+/// of a write that was never synced may reach the disk in any order, with those before it in a new segment, and nobody was
+/// told that it is there: it is a torn tail, not damage. Once a write was synced, another follows before long.
+fn is_last_write(file: &[u8], from: usize, first: u64) -> bool {
+    let (mut at, mut ended) = (from, false);
     loop {
         let frame = match segment::step(file, at) {
             Step::Frame(frame) => frame,
@@ -267,10 +267,11 @@ fn is_last_group(file: &[u8], from: usize) -> bool {
                 None => return true,
             },
         };
-        if committed || frame.kind == FrameKind::Checkpoint {
+        // Before a head of more records than stand before this segment there was a group in it.
+        if ended || (frame.kind == FrameKind::Checkpoint && frame.index > first) {
             return false;
         }
-        committed = frame.kind == FrameKind::Commit;
+        ended = matches!(frame.kind, FrameKind::Commit | FrameKind::Checkpoint);
         at = frame.end();
     }
 }

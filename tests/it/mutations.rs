@@ -185,7 +185,7 @@ fn folders() -> Vec<(&'static str, Files)> {
 
     let dir = tempfile::tempdir().unwrap();
     sealed(dir.path(), 2);
-    erase(&options(dir.path(), &clock), "2", &Grounds { basis: "law".into(), requester: "case 1".into() }).unwrap();
+    erase(&options(dir.path(), &clock), "1", &Grounds { basis: "law".into(), requester: "case 1".into() }).unwrap();
     out.push(("one record erased", load(dir.path())));
 
     // The front of a log gone by retention: a segment of 1 MiB is let go when the next one begins.

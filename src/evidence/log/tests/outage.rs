@@ -450,6 +450,18 @@ fn break_off_everywhere(seed: u64, root_key: &Path, scratch: &Path) -> u64 {
     points
 }
 
+/// Histories at whose points something was found once.
+#[test]
+fn where_a_folder_broke_its_promise_once_it_keeps_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let root_key = dir.path().join("root.key");
+    crate::seal::SigningKey::generate().unwrap().to_file(&root_key).unwrap();
+    // A new segment that began with a head was torn before its first sync, and taken for one that was damaged since.
+    for seed in [456, 702] {
+        break_off_everywhere(seed, &root_key, &dir.path().join("scratch"));
+    }
+}
+
 #[test]
 fn broken_off_anywhere_a_folder_keeps_what_it_promised() {
     let deep = std::env::var_os("SERVANDA_DEEP").is_some();
